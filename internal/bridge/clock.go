@@ -1,0 +1,32 @@
+package bridge
+
+import (
+	"sync"
+	"time"
+)
+
+// jump is how far a clock may stray from even running before it counts as a jump: less is drift, which is clamped.
+const jump = time.Minute
+
+// Clock watches an engine's clock for jumps, for [Tx.Epoch]. It compares what the engine says with what this process's
+// monotonic clock says should have passed. The zero value is ready; it is safe for concurrent use.
+type Clock struct {
+	mu    sync.Mutex // guards all below
+	raw   time.Time  // what the engine said at mono
+	mono  time.Time  // with its monotonic reading
+	epoch time.Time
+}
+
+// Read takes what the engine's clock says now and gives the epoch. A jump either way makes now the epoch.
+func (c *Clock) Read(now time.Time) (epoch time.Time) {
+	mono := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.raw.IsZero() {
+		if drift := now.Sub(c.raw) - mono.Sub(c.mono); drift > jump || drift < -jump {
+			c.epoch = now
+		}
+	}
+	c.raw, c.mono = now, mono
+	return c.epoch
+}

@@ -1,0 +1,143 @@
+package bridge
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps rows durably and lets updates of one scope run one after another. It decides nothing.
+//
+// Both engines pass storetest.Run, which is this comment as a program.
+type Store interface {
+	// View runs fn on a consistent snapshot that is at least as new as every update that had returned before View was called. fn
+	// must not write. It may be called from any goroutine.
+	View(ctx context.Context, fn func(Tx) error) error
+
+	// Update runs fn alone among updates of this scope, across all processes, and commits wholly or not at all: where fn returns
+	// an error, nothing of it stays and that error is returned as it is. Updates of other scopes may run at once where the engine can.
+	//
+	// When Update returns nil, the changes are on disk. When it returns [Unavailable], nothing is known: the caller may try again,
+	// so fn must be such that doing it twice is doing it once. Cancelling ctx stops the waiting, not the commit; a caller that
+	// stopped waiting gets Unavailable if fn may have run, or ctx's error if it certainly did not and will not. The engine retries
+	// by itself what it knows to have failed for reasons of its own (a conflict, a lost turn).
+	//
+	// fn may be run again on a fresh snapshot, so it has no effect but through tx. It must not keep tx, and must not call the
+	// Store.
+	Update(ctx context.Context, scope Scope, fn func(Tx) error) error
+
+	// Watch gives a hint after commits that notified topic: wake-ups may be merged or spurious, and a commit after Watch returned
+	// is never missed for long (a slow poll backs it). The channel has room for one hint and is never closed; watching ends with
+	// ctx.
+	Watch(ctx context.Context, topic Topic) <-chan struct{}
+
+	// Close waits for updates under way and releases everything. Calls after Close return Unavailable.
+	Close() error
+}
+
+// Scope is what an [Store.Update] excludes others from: a conversation, an agent, or the deployment.
+type Scope string
+
+// InConversation is the scope of everything in one conversation.
+func InConversation(id ConversationID) Scope { return Scope(id) }
+
+// OfAgent is the scope of what belongs to an agent and to no conversation: its read budget and its presence.
+func OfAgent(id AgentID) Scope { return Scope(id) }
+
+// Deployment is the scope of agents, tokens, keys, and of the deployment's log.
+const Deployment Scope = "deployment"
+
+// Topic is what a watcher waits for.
+type Topic string
+
+// Inbox is notified when an agent may have something to read.
+func Inbox(id AgentID) Topic { return Topic("inbox/" + id) }
+
+// Feed is notified when anything in a conversation changed.
+func Feed(id ConversationID) Topic { return Topic("feed/" + id) }
+
+// Everything is notified when anything in any conversation changed.
+const Everything Topic = "everything"
+
+// Tx is one transaction. Reads see the transaction's own writes. A getter of one thing returns [NotFound] when there is none; a
+// getter of many returns an empty slice. Put inserts or replaces the whole row by its key. Any other error means that the
+// transaction is lost: fn returns it.
+type Tx interface {
+	// Now is the time of this transaction: read once, in UTC, to the microsecond. It comes from the engine, after the scope's turn
+	// was taken.
+	Now() time.Time
+	// Epoch is when this process last saw the engine's clock jump by more than a minute against its own monotonic clock; zero if
+	// never. It is never after Now.
+	Epoch() time.Time
+	// Notify gives topic a hint if and after this transaction commits.
+	Notify(topic Topic)
+
+	Meta(key string) ([]byte, error)
+	PutMeta(key string, value []byte) error
+
+	Agent(id AgentID) (Agent, error)
+	Agents() ([]Agent, error) // by name, then id
+	AgentsNamed(name string) ([]Agent, error)
+	PutAgent(a Agent) error
+
+	Token(id TokenID) (Token, error)
+	Tokens(agent AgentID) ([]Token, error) // oldest first; all agents' where agent is empty
+	PutToken(t Token) error
+
+	Conversation(id ConversationID) (Conversation, error)
+	Conversations() ([]Conversation, error)                                // newest first
+	DueConversations(until time.Time, limit int) ([]ConversationID, error) // with DueAt at or before until, soonest first
+	PutConversation(c Conversation) error                                  // the whole row
+	// EraseConversation deletes everything in a conversation but its own row and its log entries.
+	EraseConversation(id ConversationID) error
+
+	Member(id ConversationID, name string) (Member, error)
+	Members(id ConversationID) ([]Member, error) // by invitation, then name; revoked ones too
+	Memberships(agent AgentID) ([]Member, error) // seats held and not revoked, by conversation
+	PutMember(m Member) error
+
+	Invite(id string) (Invite, error)
+	Invites(id ConversationID) ([]Invite, error) // oldest first
+	InvitesNamed(name string) ([]Invite, error)  // unused and not void, in any conversation, oldest first
+	PutInvite(i Invite) error
+
+	AddMessage(m Message) error // [Conflict] if its id or its seq is taken
+	Message(id ConversationID, message MessageID) (Message, error)
+	// Messages gives messages with a seq above after, in order; limit 0 means all.
+	Messages(id ConversationID, after int64, limit int) ([]Message, error)
+
+	// AddDelivery adds a copy. Its key is conversation, recipient and seq.
+	AddDelivery(d Delivery) error
+	// PutDelivery replaces the copy, which must exist.
+	PutDelivery(d Delivery) error
+	// Deliveries gives all copies of the messages with a seq from from to to, both included, by seq, then recipient.
+	Deliveries(id ConversationID, from, to int64) ([]Delivery, error)
+	// Waiting gives the stored copies of a recipient in order of seq; limit 0 means all.
+	Waiting(id ConversationID, recipient string, limit int) ([]Delivery, error)
+	// Held gives the delivered copies of a recipient in order of seq.
+	Held(id ConversationID, recipient string) ([]Delivery, error)
+	// Batch gives the copies of a recipient that were last part of that batch, in whatever state, in order of seq.
+	Batch(id ConversationID, recipient string, receipt Receipt) ([]Delivery, error)
+	// Unacked counts the stored and delivered copies of a recipient, up to limit.
+	Unacked(id ConversationID, recipient string, limit int) (int, error)
+	// Unread counts the stored copies for all seats of an agent.
+	Unread(agent AgentID) (int, error)
+	// Holders gives, for all conversations, who holds delivered copies: one row an instance and seat.
+	Holders() ([]Holder, error)
+
+	Presence(agent AgentID) ([]Presence, error) // of all its instances, by instance
+	PutPresence(p Presence) error
+	DropPresence(before time.Time) error // of instances with no heartbeat since before
+
+	// Charges tells how many charges the account ever had, and when the charges numbered by back happened: 1 is the latest, 2 the
+	// one before. A zero time stands for a charge that never was or is no longer kept.
+	Charges(a Account, back ...int) (n int64, at []time.Time, err error)
+	// Charge adds charge number n+1 at Now and forgets charge n+1-keep.
+	Charge(a Account, n int64, keep int) error
+
+	// AddEntry appends to a log. [Conflict] if that position is taken.
+	AddEntry(e LogEntry) error
+	// Entries gives a log's entries from position from; limit 0 means all.
+	Entries(log string, from int64, limit int) ([]LogEntry, error)
+	// Logs gives the names of all logs that have entries, erased conversations' too, sorted.
+	Logs() ([]string, error)
+}
