@@ -1,0 +1,118 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"agentbridge/internal/redact"
+)
+
+// Config holds the durations and bounds of the rules; see the defaults of each in [Defaults].
+type Config struct {
+	ConversationTTL  time.Duration
+	TokenTTL         time.Duration
+	InviteTTL        time.Duration
+	Retention        time.Duration // after its end, a conversation's content is erased
+	Heartbeat        time.Duration // how often processes show that they are there
+	SilentAfter      time.Duration // no heartbeat for this long: silent
+	GoneAfter        time.Duration // no heartbeat for this long: gone
+	IdleAfter        time.Duration // heartbeats but no progress for this long: idle
+	DeliveryLease    time.Duration // on HTTP: a batch not acked for this long is delivered anew
+	DeliveryAttempts int           // after so many a delivery is dead
+	Limits           Limits
+	MaxMessage       int // characters
+	MaxMembers       int
+	InboxDepth       int // unacked copies a recipient may have
+}
+
+// Defaults is the configuration when nothing is said.
+func Defaults() Config {
+	return Config{
+		ConversationTTL:  3 * time.Hour,
+		TokenTTL:         3 * time.Hour,
+		InviteTTL:        10 * time.Minute,
+		Retention:        30 * 24 * time.Hour,
+		Heartbeat:        15 * time.Second,
+		SilentAfter:      45 * time.Second,
+		GoneAfter:        5 * time.Minute,
+		IdleAfter:        3 * time.Minute,
+		DeliveryLease:    10 * time.Minute,
+		DeliveryAttempts: 8,
+		Limits:           DefaultLimits,
+		MaxMessage:       50_000,
+		MaxMembers:       64,
+		InboxDepth:       1000,
+	}
+}
+
+// Options is what a [Service] needs beside its store.
+type Options struct {
+	Config  Config              // zero: [Defaults]
+	Keys    *KeyRing            // required: signs tokens, invites and receipts
+	Scanner *redact.Scanner     // required: without redaction nothing is taken in
+	Dead    func(Instance) bool // whether a local process is known to be dead; nil: never known
+	Log     *slog.Logger        // nil: silent
+}
+
+// Service is the bridge: every rule, and nothing of any transport or engine. It is safe for concurrent use and starts nothing by
+// itself; somebody calls [Service.Sweep] every few seconds.
+type Service struct {
+	store Store
+	conf  Config
+	keys  *KeyRing
+	door  door
+	dead  func(Instance) bool
+	log   *slog.Logger
+
+	mu       sync.Mutex // guards refusals
+	refusals map[refusal]int
+}
+
+// New makes a service over a store. It reads the store once, to refuse a key ring that is not the store's own.
+func New(ctx context.Context, store Store, o Options) (*Service, error) {
+	s := &Service{store: store, conf: o.Config, keys: o.Keys, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log, refusals: map[refusal]int{}}
+	if s.conf == (Config{}) {
+		s.conf = Defaults()
+	}
+	if s.dead == nil {
+		s.dead = func(Instance) bool { return false }
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if o.Keys == nil || o.Scanner == nil {
+		return nil, Errorf(Internal, "a bridge needs a key ring and a redaction scanner")
+	}
+	if err := s.matchKeys(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Config gives the configuration in force.
+func (s *Service) Config() Config { return s.conf }
+
+// Caller is an agent that proved who it is, at one instance. Its right is looked at again in every transaction, so a revoked
+// token stops at once, everywhere.
+type Caller struct {
+	Instance Instance
+	Local    bool // on this machine, through the store's own file
+
+	cred credential
+}
+
+// WatchInbox gives a hint whenever the caller may have something to read; see [Store.Watch].
+func (s *Service) WatchInbox(ctx context.Context, c Caller) <-chan struct{} {
+	return s.store.Watch(ctx, Inbox(c.cred.agent))
+}
+
+// WatchFeed gives a hint whenever something in the conversation changed, or in any where id is empty. It tells nothing, so it
+// needs no right.
+func (s *Service) WatchFeed(ctx context.Context, id ConversationID) <-chan struct{} {
+	if id == "" {
+		return s.store.Watch(ctx, Everything)
+	}
+	return s.store.Watch(ctx, Feed(id))
+}
