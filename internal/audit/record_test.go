@@ -49,11 +49,13 @@ func TestRecord_BytesAreFixed(t *testing.T) {
 			Actor: "ada", Action: "send", Subject: "msg_1", Facts: map[string]string{"to": "bob", "a": "1"},
 		}, `{"v":1,"log":"conv_00","n":7,"at":"2026-11-22T16:00:00.123456Z","actor":"ada","action":"send","subject":"msg_1","facts":{"a":"1","to":"bob"}}`},
 		{
-			"zero", Entry{},
+			"zero",
+			Entry{},
 			`{"v":1,"log":"","n":0,"at":"0001-01-01T00:00:00.000000Z","actor":"","action":"","subject":""}`,
 		},
 		{
-			"escapes", Entry{Actor: "\"\\\n\x1b\x7f\u009b", Subject: "é<&>\u2028😀\xff"},
+			"escapes",
+			Entry{Actor: "\"\\\n\x1b\x7f\u009b", Subject: "é<&>\u2028😀\xff"},
 			`{"v":1,"log":"","n":0,"at":"0001-01-01T00:00:00.000000Z","actor":"\"\\\u000a\u001b\u007f\u009b","action":"","subject":"é<&>` + "\u2028" + `😀` + "\ufffd" + `"}`,
 		},
 	}
