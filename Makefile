@@ -1,0 +1,70 @@
+# agentbridge. Needs Go 1.26 or newer; `make race` also a C compiler. Nothing is installed but Go modules.
+
+# The Go that is there is the Go that is used: it must not fetch another by itself.
+export GOTOOLCHAIN := local
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+FUZZTIME ?= 10s
+ARGS     ?= --help
+
+TOOL  := go tool -modfile=tools/go.mod
+BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X agentbridge/internal/cli.version=$(VERSION)'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run build test check race fuzz bench update fmt vuln go cc
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: build ## agents at work on a real bridge, in a few seconds
+	bin/agentbridge demo
+
+run: build ## build and run it: make run ARGS='status --json'
+	bin/agentbridge $(ARGS)
+
+build: go ## bin/agentbridge, without cgo
+	$(BUILD) -o bin/agentbridge ./cmd/agentbridge
+
+test: go ## vet and all tests
+	go vet ./...
+	go test ./...
+
+check: go ## quick: format, vet, staticcheck, go fix, rules of the repository
+	@unformatted=$$($(TOOL) gofumpt -l .) || exit 1; \
+	if [ -n "$$unformatted" ]; then printf 'not formatted, try make fmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
+	go vet ./...
+	$(TOOL) staticcheck ./...
+	go fix -diff ./...
+	go test .
+
+race: go cc ## all tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./...
+
+fuzz: go ## every fuzz target for FUZZTIME (10s)
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | while IFS=: read -r file func; do \
+		echo "$${file%/*} $${func#func }"; \
+		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$${file%/*}" </dev/null || exit 1; \
+	done
+
+bench: build ## measure this machine
+	go run ./internal/workload/bench
+
+update: go ## write the golden files anew; read the difference
+	@dirs=$$(grep -rlE --include='*_test.go' 'flag\.Bool\("update"' . | xargs -r -n 1 dirname | sort -u); \
+	if [ -z "$$dirs" ]; then echo 'no test here has golden files' >&2; exit 1; fi; \
+	for dir in $$dirs; do go test "$$dir" -update || exit 1; done
+	@git --no-pager diff --stat
+
+fmt: go ## format all Go files
+	$(TOOL) gofumpt -w .
+
+vuln: go ## known holes in what we depend on (asks a database on the network)
+	$(TOOL) govulncheck ./...
+
+go:
+	@command -v go >/dev/null || { echo 'Go is missing: install Go 1.26 or newer (https://go.dev/dl)' >&2; exit 1; }
+	@go version | awk 'match($$0, /go[0-9]+\.[0-9]+/) { split(substr($$0, RSTART + 2, RLENGTH - 2), v, "."); new = v[1] > 1 || v[2] >= 26 } \
+		END { if (!new) { print "Go is too old: install Go 1.26 or newer (https://go.dev/dl); this is " $$0 > "/dev/stderr"; exit 1 } }'
+
+cc:
+	@command -v "$$(go env CC)" >/dev/null || { echo "the race detector needs a C compiler, and $$(go env CC) is missing: install gcc" >&2; exit 1; }
