@@ -55,7 +55,7 @@ var clockless = []string{"internal/bridge", "internal/audit", "internal/redact",
 
 // clocks are the files in those rooms that may look at this process's clock all the same, each for its reason.
 var clocks = map[string]string{
-	"internal/bridge/clock.go": "compares the engine's clock with the monotonic one, to notice a jump",
+	"internal/bridge/clock.go": "how long ago by this process: notices jumps of the engine's clock and spares repeated writes; judges nothing",
 }
 
 const maxLines = 400
