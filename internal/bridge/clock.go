@@ -30,3 +30,14 @@ func (c *Clock) Read(now time.Time) (epoch time.Time) {
 	c.raw, c.mono = now, mono
 	return c.epoch
 }
+
+// recent remembers, by this process's own clock, when something was last done for a key. It is for doing things less often, never
+// for deciding.
+type recent struct{ at sync.Map }
+
+func (r *recent) mark(key any) { r.at.Store(key, time.Now()) }
+
+func (r *recent) within(key any, d time.Duration) bool {
+	at, ok := r.at.Load(key)
+	return ok && time.Since(at.(time.Time)) < d
+}

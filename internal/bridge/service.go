@@ -66,6 +66,9 @@ type Service struct {
 	dead  func(Instance) bool
 	log   *slog.Logger
 
+	contentKeys sync.Map // ConversationID to []byte: keys never change, so they are read once
+	lastSeen    recent   // by Instance: when its presence was written
+
 	mu       sync.Mutex // guards refusals
 	refusals map[refusal]int
 }

@@ -1,0 +1,145 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+)
+
+// ackAll acks what a check's request names.
+func (s *Service) ackAll(ctx context.Context, c Caller, q CheckRequest) error {
+	if q.Ack != "" {
+		if err := s.Ack(ctx, c, q.Ack, Explicit); err != nil {
+			return err
+		}
+	}
+	for _, receipt := range q.Implied {
+		if err := s.Ack(ctx, c, receipt, Implied); err != nil && !errors.Is(err, LeaseLost) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Ack ends the deliveries of a batch, however late, unless the batch was given to another instance since: then it returns
+// [LeaseLost]. Acking twice is not an error. Each conversation's part is one idempotent update: after [Unavailable] the same call
+// is safe.
+func (s *Service) Ack(ctx context.Context, c Caller, receipt Receipt, how How) error {
+	parts, known, err := s.batch(ctx, c, receipt)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return Errorf(LeaseLost, "that batch was given to another instance of you since").
+			WithHint("its messages come again there; go on with check_messages without that receipt")
+	}
+	for _, part := range parts {
+		err := s.store.Update(ctx, InConversation(part.conversation), func(tx Tx) error {
+			return s.ackPart(tx, c, part, receipt, how)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part is what a batch holds of one conversation.
+type part struct {
+	conversation ConversationID
+	seat         string
+}
+
+// batch finds the parts of a batch that are not acked yet, and whether anything at all is still known under its receipt.
+func (s *Service) batch(ctx context.Context, c Caller, receipt Receipt) (parts []part, known bool, err error) {
+	if err := s.keys.checkReceipt(receipt, c.cred.agent); err != nil {
+		return nil, false, err
+	}
+	err = s.store.View(ctx, func(tx Tx) error {
+		parts, known = nil, false
+		if _, err := s.authorise(tx, c); err != nil {
+			return err
+		}
+		seats, err := tx.Memberships(c.cred.agent)
+		if err != nil {
+			return err
+		}
+		for _, m := range seats {
+			deliveries, err := tx.Batch(m.Conversation, m.Name, receipt)
+			if err != nil {
+				return err
+			}
+			known = known || len(deliveries) > 0
+			for _, d := range deliveries {
+				if d.State == Stored || d.State == Delivered {
+					parts = append(parts, part{m.Conversation, m.Name})
+					break
+				}
+			}
+		}
+		return nil
+	})
+	return parts, known, err
+}
+
+// ackPart acks one conversation's part of a batch.
+func (s *Service) ackPart(tx Tx, c Caller, p part, receipt Receipt, how How) error {
+	r, err := s.enter(tx, c, p.conversation)
+	if err != nil {
+		return err
+	}
+	deliveries, err := tx.Batch(p.conversation, p.seat, receipt)
+	if err != nil {
+		return err
+	}
+	var acked []Delivery
+	for _, d := range deliveries {
+		// Stored: it was taken back from this instance, and nobody else has it yet.
+		if d.State != Delivered && d.State != Stored {
+			continue
+		}
+		d.State, d.At, d.How = Acked, r.now, how
+		if err := tx.PutDelivery(d); err != nil {
+			return err
+		}
+		acked = append(acked, d)
+	}
+	if len(acked) == 0 {
+		return nil
+	}
+	if err := r.record(p.seat, "ack", string(receipt), facts{"seqs": seqs(acked), "how": string(how)}); err != nil {
+		return err
+	}
+	return r.save()
+}
+
+// GiveBack makes a batch wait again whose answer did not reach the client: the call was cancelled or the connection broke. It
+// comes to whoever checks next, marked redelivered. Giving back what was acked, or is another's by now, does nothing.
+func (s *Service) GiveBack(ctx context.Context, c Caller, receipt Receipt) error {
+	parts, _, err := s.batch(ctx, c, receipt)
+	if err != nil {
+		return err
+	}
+	for _, p := range parts {
+		err = errors.Join(err, s.store.Update(ctx, InConversation(p.conversation), func(tx Tx) error {
+			r, err := s.enter(tx, c, p.conversation)
+			if err != nil {
+				return err
+			}
+			deliveries, err := tx.Batch(p.conversation, p.seat, receipt)
+			if err != nil {
+				return err
+			}
+			var held []Delivery
+			for _, d := range deliveries {
+				if d.State == Delivered && d.Instance == c.Instance {
+					held = append(held, d)
+				}
+			}
+			if _, _, err := r.putBack(p.seat, held, "return"); err != nil {
+				return err
+			}
+			return r.save()
+		}))
+	}
+	return err
+}

@@ -1,0 +1,185 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// resolve finds the conversation that a call is about, and its key, before the call's own transaction: texts are redacted under
+// the key without holding anybody up. The seat is looked at again inside.
+func (s *Service) resolve(ctx context.Context, c Caller, id ConversationID) (ConversationID, []byte, error) {
+	if id != "" {
+		if key, ok := s.contentKeys.Load(id); ok {
+			return id, key.([]byte), nil
+		}
+	}
+	var key []byte
+	err := s.store.View(ctx, func(tx Tx) error {
+		if _, err := s.authorise(tx, c); err != nil {
+			return err
+		}
+		if id == "" {
+			only, err := s.only(tx, c)
+			if err != nil {
+				return err
+			}
+			id = only
+		}
+		row, err := tx.Conversation(id)
+		if err != nil {
+			return missing(err, "no conversation %s", s.showID(string(id)))
+		}
+		key = row.Key
+		return nil
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	s.contentKeys.Store(id, key)
+	return id, key, nil
+}
+
+// only finds the caller's only conversation: the only open one, else the only one.
+func (s *Service) only(tx Tx, c Caller) (ConversationID, error) {
+	seats, err := tx.Memberships(c.cred.agent)
+	if err != nil {
+		return "", err
+	}
+	var open, all []string
+	for _, m := range seats {
+		row, err := tx.Conversation(m.Conversation)
+		if err != nil {
+			return "", err
+		}
+		switch phase(row, tx.Now()) {
+		case Open:
+			open = append(open, string(row.ID))
+			fallthrough
+		case Ended:
+			all = append(all, string(row.ID))
+		}
+	}
+	switch {
+	case len(open) == 1:
+		return ConversationID(open[0]), nil
+	case len(open) == 0 && len(all) == 1:
+		return ConversationID(all[0]), nil
+	case len(all) == 0:
+		return "", Errorf(Invalid, "you are in no conversation").WithHint("create_conversation makes one, join_conversation takes an invite")
+	}
+	if len(open) > 0 {
+		all = open
+	}
+	return "", Errorf(Invalid, "you are in %d conversations: %s", len(all), strings.Join(all, ", ")).WithHint("name one with conversation_id")
+}
+
+// conversationKey reads the key of a conversation that has one.
+func (s *Service) conversationKey(ctx context.Context, id ConversationID) (key []byte, err error) {
+	err = s.store.View(ctx, func(tx Tx) error {
+		row, err := tx.Conversation(id)
+		if err != nil {
+			return missing(err, "no conversation %s", s.showID(string(id)))
+		}
+		if key = row.Key; !row.ErasedAt.IsZero() {
+			return Errorf(NotFound, "conversation %s was erased", id)
+		}
+		return nil
+	})
+	return key, err
+}
+
+// begin charges a call that belongs to no single conversation to the agent, and notes that it is there and doing something.
+func (s *Service) begin(ctx context.Context, c Caller, kind ChargeKind) error {
+	if s.conf.Limits.Name == NoLimits.Name {
+		s.seen(ctx, c)
+		return nil
+	}
+	return s.store.Update(ctx, OfAgent(c.cred.agent), func(tx Tx) error {
+		if _, err := s.authorise(tx, c); err != nil {
+			return err
+		}
+		if err := s.charge(tx, tx.Now(), Account{Holder: string(c.cred.agent), Kind: kind}); err != nil {
+			return err
+		}
+		return s.pulse(tx, c, Pulse{Progress: true})
+	})
+}
+
+// Unread counts what waits for the caller.
+func (s *Service) Unread(ctx context.Context, c Caller) (n int, err error) {
+	err = s.store.View(ctx, func(tx Tx) error {
+		if _, err := s.authorise(tx, c); err != nil {
+			return err
+		}
+		n, err = tx.Unread(c.cred.agent)
+		return err
+	})
+	return n, s.refused(c, err)
+}
+
+// refusal is a kind of refusal, for counting.
+type refusal struct {
+	agent AgentID // empty: nobody knows who
+	code  Code
+}
+
+// refused counts a refusal for the next sweep and passes the error on. Faults of ours are no refusals, and no entries.
+func (s *Service) refused(c Caller, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if code := AsError(err).Code; code != Internal && code != Unavailable {
+		s.countRefusal(c.cred.agent, code)
+	}
+	return err
+}
+
+func (s *Service) countRefusal(agent AgentID, code Code) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusals[refusal{agent, code}]++
+}
+
+// writeRefusals moves the counts of this process into the deployment's log. If it fails, they are kept for the next time.
+func (s *Service) writeRefusals(ctx context.Context) error {
+	s.mu.Lock()
+	counts := s.refusals
+	s.refusals = map[refusal]int{}
+	s.mu.Unlock()
+	if len(counts) == 0 {
+		return nil
+	}
+	err := s.store.Update(ctx, Deployment, func(tx Tx) error {
+		for r, n := range counts {
+			if err := recordDeployment(tx, ProgramName, "refuse", string(r.agent), facts{"code": string(r.code), "count": strconv.Itoa(n)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	// Where the outcome is unknown they count as written: two entries for one refusal would be worse than none.
+	if err != nil && !errors.Is(err, Unavailable) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for r, n := range counts {
+			s.refusals[r] += n
+		}
+	}
+	return err
+}
+
+// seen notes that the caller is there and doing something, at most every few seconds: it is for presence, which counts in tens of
+// them. A failure is no failure of the call that it rides on.
+func (s *Service) seen(ctx context.Context, c Caller) {
+	if s.lastSeen.within(c.Instance, seenEvery) {
+		return
+	}
+	if err := s.Heartbeat(ctx, c, Pulse{Progress: true}); err != nil && ctx.Err() == nil {
+		s.log.Warn("note presence", "agent", c.cred.agent, "error", err)
+	}
+}
+
+const seenEvery = 5 * time.Second

@@ -1,0 +1,190 @@
+package bridge
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+
+	"agentbridge/internal/audit"
+)
+
+// historyPage is how many entries or messages are read at a time.
+const historyPage = 1000
+
+// AuditEntries gives the entries that the filter chooses, in the order of their times.
+func (s *Service) AuditEntries(ctx context.Context, f AuditFilter) (lines []AuditLine, err error) {
+	logs, err := s.logs(ctx, f.Conversation)
+	if err != nil {
+		return nil, err
+	}
+	lines = []AuditLine{}
+	for _, log := range logs {
+		err := s.store.View(ctx, func(tx Tx) error {
+			for record, err := range entries(tx, log) {
+				if err != nil {
+					return err
+				}
+				e, err := audit.ParseRecord(record)
+				if err != nil {
+					return Errorf(Internal, "log %s holds a record that does not parse", log).WithHint("run agentbridge audit verify")
+				}
+				if (f.Agent == "" || e.Actor == f.Agent) && (f.Action == "" || e.Action == f.Action) && !e.At.Before(f.Since) {
+					lines = append(lines, AuditLine{e.Log, e.N, e.At, e.Actor, e.Action, e.Subject, e.Facts})
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b AuditLine) int { return a.At.Compare(b.At) })
+	return lines, nil
+}
+
+// logs lists the log of one conversation, or all.
+func (s *Service) logs(ctx context.Context, id ConversationID) (logs []string, err error) {
+	err = s.store.View(ctx, func(tx Tx) error {
+		if id != "" {
+			logs = []string{string(id)}
+			_, err := tx.Conversation(id)
+			return missing(err, "no conversation %s", s.showID(string(id)))
+		}
+		logs, err = tx.Logs()
+		return err
+	})
+	return logs, err
+}
+
+// entries reads a log page by page.
+func entries(tx Tx, log string) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for from := int64(0); ; from += historyPage {
+			page, err := tx.Entries(log, from, historyPage)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e.Record, nil) {
+					return
+				}
+			}
+			if len(page) < historyPage {
+				return
+			}
+		}
+	}
+}
+
+// AuditVerify reads the log of one conversation, or every log, and tells of each whether it is the one that its head was made
+// from. A fault is in the report, not an error.
+func (s *Service) AuditVerify(ctx context.Context, id ConversationID) (reports []AuditReport, err error) {
+	logs, err := s.logs(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	reports = []AuditReport{}
+	for _, log := range logs {
+		report, err := s.verify(ctx, log)
+		if err != nil {
+			return nil, err
+		}
+		reports = append(reports, report)
+	}
+	return reports, nil
+}
+
+// verify reads one log against its head, in one snapshot: a log that grows meanwhile is no fault.
+func (s *Service) verify(ctx context.Context, log string) (out AuditReport, err error) {
+	err = s.store.View(ctx, func(tx Tx) error {
+		out = AuditReport{Log: log}
+		head, err := head(tx, log)
+		if err != nil {
+			out.Fault = err.Error()
+			return nil
+		}
+		rep, err := audit.Verify(log, head, entries(tx, log))
+		out.Entries, out.Root = rep.Size, base64.StdEncoding.EncodeToString(rep.Root[:])
+		if errors.Is(err, audit.ErrBroken) {
+			out.Fault, err = strings.Join(rep.Findings, "; "), nil
+		}
+		return err
+	})
+	return out, err
+}
+
+// head reads the head of a log.
+func head(tx Tx, log string) (head audit.Head, err error) {
+	var raw []byte
+	if log == DeploymentLog {
+		raw, err = tx.Meta(metaHead)
+	} else {
+		var c Conversation
+		c, err = tx.Conversation(ConversationID(log))
+		raw = c.Head
+	}
+	if err != nil {
+		return head, missing(err, "the head of the log is gone")
+	}
+	return head, head.UnmarshalBinary(raw)
+}
+
+// Export emits everything about one conversation, a value at a time, in the order conversation, member, message, delivery, entry.
+func (s *Service) Export(ctx context.Context, id ConversationID, emit func(kind string, value any) error) error {
+	v, err := s.Show(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := emit("conversation", v.Summary); err != nil {
+		return err
+	}
+	for _, m := range v.Roster {
+		if err := emit("member", m); err != nil {
+			return err
+		}
+	}
+	for after := int64(0); ; {
+		page, err := s.Messages(ctx, id, after, historyPage)
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			if err := emit("message", m); err != nil {
+				return err
+			}
+			after = m.Seq
+		}
+		if len(page) < historyPage {
+			break
+		}
+	}
+	for from := int64(1); from <= v.Messages; from += historyPage {
+		var deliveries []Delivery
+		err := s.store.View(ctx, func(tx Tx) (err error) {
+			deliveries, err = tx.Deliveries(id, from, from+historyPage-1)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, d := range deliveries {
+			if err := emit("delivery", DeliveryReport{id, d}); err != nil {
+				return err
+			}
+		}
+	}
+	lines, err := s.AuditEntries(ctx, AuditFilter{Conversation: id})
+	if err != nil {
+		return err
+	}
+	for _, l := range lines {
+		if err := emit("entry", l); err != nil {
+			return err
+		}
+	}
+	return nil
+}

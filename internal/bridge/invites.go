@@ -1,0 +1,213 @@
+package bridge
+
+import (
+	"context"
+	"crypto/hmac"
+	"encoding/base64"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// An invite's code is abi1_<base64url of id ‖ secret>. The row keeps the id and an HMAC.
+const (
+	codePrefix   = "abi1_"
+	codeIDSize   = 8
+	codeSize     = codeIDSize + 16
+	codeLabel    = "agentbridge invite v1"
+	codeFailures = 5
+)
+
+// invite makes or renews a seat and gives its code. Older codes for the seat are void from now on.
+func (r *room) invite(p Partner, m Member, seated bool, seats int) (code InviteCode, err error) {
+	if !seated {
+		m = Member{Conversation: r.c.ID, Name: p.Name, InvitedAt: r.now, Rank: Worker}
+		if seats == 2 {
+			m.Rank = Peer
+		}
+	}
+	if p.Role != "" || !seated {
+		m.Role = p.Role
+	}
+	if p.Rank != "" {
+		m.Rank = p.Rank
+	}
+	if err := r.tx.PutMember(m); err != nil {
+		return code, err
+	}
+	if err := r.voidInvites(p.Name); err != nil {
+		return code, err
+	}
+	raw := randomBytes(codeSize)
+	i := Invite{
+		ID: hex.EncodeToString(raw[:codeIDSize]), Conversation: r.c.ID, Name: p.Name, KeyID: r.s.keys.current,
+		CreatedAt: r.now, ExpiresAt: r.now.Add(r.s.conf.InviteTTL),
+	}
+	i.Tag = r.s.keys.tagInvite(i, raw[codeIDSize:])
+	if err := r.tx.PutInvite(i); err != nil {
+		return code, err
+	}
+	r.all = append(slices.DeleteFunc(r.all, func(o Member) bool { return o.Name == m.Name }), m)
+	code = InviteCode{Name: p.Name, Code: codePrefix + base64.RawURLEncoding.EncodeToString(raw), ExpiresAt: i.ExpiresAt}
+	return code, r.record(r.me.Name, "invite", p.Name, facts{"rank": string(m.Rank), "invite": i.ID, "expires": stamp(i.ExpiresAt)})
+}
+
+// voidInvites ends the open codes of a seat.
+func (r *room) voidInvites(name string) error {
+	invites, err := r.tx.Invites(r.c.ID)
+	if err != nil {
+		return err
+	}
+	for _, i := range invites {
+		if i.Name == name && i.UsedAt.IsZero() && !i.Void {
+			i.Void = true
+			if err := r.tx.PutInvite(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (k *KeyRing) tagInvite(i Invite, secret []byte) []byte {
+	return k.tag(i.KeyID, codeLabel, i.ID, string(secret), string(i.Conversation), i.Name, stamp(i.ExpiresAt))
+}
+
+// notAnInvite is the answer to every code that is not good, whatever is wrong with it.
+func notAnInvite() *Error {
+	return Errorf(Denied, "the code is not accepted").
+		WithHint("check that it was pasted whole; whoever created the conversation can invite you again, which makes a new code")
+}
+
+// Join takes the seat that an invite is for: the one whose code is given, or, for an agent of this machine, the one addressed to
+// the agent's name.
+func (s *Service) Join(ctx context.Context, c Caller, q JoinRequest) (res JoinResult, err error) {
+	defer func() { err = s.refused(c, err) }()
+	if err := s.begin(ctx, c, Write); err != nil {
+		return res, err
+	}
+	var id string
+	var secret []byte
+	if q.Code != "" {
+		encoded, ok := strings.CutPrefix(strings.TrimSpace(q.Code), codePrefix)
+		raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
+		if !ok || err != nil || len(raw) != codeSize {
+			return res, notAnInvite()
+		}
+		id, secret = hex.EncodeToString(raw[:codeIDSize]), raw[codeIDSize:]
+	}
+	var conversation ConversationID
+	err = s.store.View(ctx, func(tx Tx) error {
+		if id == "" {
+			if id, err = s.addressed(tx, c, q.Conversation); err != nil {
+				return err
+			}
+		}
+		i, err := tx.Invite(id)
+		if err != nil {
+			if AsError(err).Code == NotFound {
+				return notAnInvite()
+			}
+			return err
+		}
+		conversation = i.Conversation
+		return nil
+	})
+	if err != nil {
+		return res, err
+	}
+	var refusal error // kept apart, because a wrong try must be counted although nothing else happens
+	err = s.store.Update(ctx, InConversation(conversation), func(tx Tx) error {
+		res, refusal, err = s.redeem(tx, c, id, secret)
+		return err
+	})
+	if err == nil {
+		err = refusal
+	}
+	return res, err
+}
+
+// addressed finds the one open invite for a local caller's name.
+func (s *Service) addressed(tx Tx, c Caller, in ConversationID) (string, error) {
+	if !c.Local {
+		return "", Errorf(Invalid, "no code is given").WithHint("call join_conversation with the code from the invite")
+	}
+	all, err := tx.InvitesNamed(c.cred.name)
+	if err != nil {
+		return "", err
+	}
+	var ids, conversations []string
+	for _, i := range all {
+		if tx.Now().Before(i.ExpiresAt) && (in == "" || i.Conversation == in) {
+			ids, conversations = append(ids, i.ID), append(conversations, string(i.Conversation))
+		}
+	}
+	switch len(ids) {
+	case 0:
+		return "", Errorf(NotFound, "there is no open invite for %q", c.cred.name).
+			WithHint("ask for one (create_conversation makes it, good for %s), or call join_conversation with a code", s.conf.InviteTTL)
+	case 1:
+		return ids[0], nil
+	}
+	return "", Errorf(Invalid, "%q is invited to %d conversations: %s", c.cred.name, len(ids), strings.Join(conversations, ", ")).
+		WithHint("name one with conversation_id")
+}
+
+// redeem uses an invite up and seats the caller. A nil secret means that the invite was found by name.
+func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte) (res JoinResult, refusal, err error) {
+	if _, err := s.authorise(tx, c); err != nil {
+		return res, err, nil
+	}
+	i, err := tx.Invite(id)
+	if err != nil {
+		return res, nil, err
+	}
+	if secret != nil && !hmac.Equal(i.Tag, s.keys.tagInvite(i, secret)) {
+		i.Failures++
+		i.Void = i.Void || i.Failures >= codeFailures
+		return res, notAnInvite(), tx.PutInvite(i)
+	}
+	r, err := s.open(tx, i.Conversation)
+	if err != nil {
+		return res, err, nil
+	}
+	m, seated := r.member(i.Name)
+	switch {
+	case !i.UsedAt.IsZero() && i.UsedBy == c.cred.agent && seated && m.Agent == c.cred.agent:
+		return res, Errorf(Conflict, "the code was used already, by you").WithHint("you are %q in %s: go on with check_messages", i.Name, i.Conversation), nil
+	case !i.UsedAt.IsZero():
+		return res, Errorf(Conflict, "the code was used already").WithHint("each code seats one agent once; ask for a new invite"), nil
+	case i.Void || !seated:
+		return res, notAnInvite(), nil
+	case !r.now.Before(i.ExpiresAt):
+		return res, Errorf(Expired, "the invite has expired").WithHint("ask for a new one; it is good for %s", s.conf.InviteTTL), nil
+	}
+	if err := r.live(); err != nil {
+		return res, err, nil
+	}
+	if j := slices.IndexFunc(r.all, func(o Member) bool { return o.Agent == c.cred.agent && o.Present() }); j >= 0 {
+		return res, Errorf(Conflict, "you are in %s already, as %q", i.Conversation, r.all[j].Name).WithHint("give the code to the agent that is to be %q", i.Name), nil
+	}
+	i.UsedAt, i.UsedBy = r.now, c.cred.agent
+	m.Agent, m.JoinedAt = c.cred.agent, r.now
+	if err := tx.PutInvite(i); err != nil {
+		return res, nil, err
+	}
+	if err := tx.PutMember(m); err != nil {
+		return res, nil, err
+	}
+	r.me = m
+	if err := r.record(m.Name, "join", i.ID, facts{"agent": string(m.Agent), "rank": string(m.Rank)}); err != nil {
+		return res, nil, err
+	}
+	if err := r.save(); err != nil {
+		return res, nil, err
+	}
+	tx.Notify(Inbox(m.Agent)) // what was sent before it joined waits for it
+	res = JoinResult{Conversation: i.Conversation, You: You{m.Name, m.Role, m.Rank}, Partners: []You{}, ExpiresAt: r.c.ExpiresAt}
+	for _, p := range r.partners() {
+		res.Partners = append(res.Partners, You{p.Name, p.Role, p.Rank})
+	}
+	res.Unread, err = tx.Unread(c.cred.agent)
+	return res, nil, err
+}

@@ -1,0 +1,317 @@
+package bridge
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"agentbridge/internal/audit"
+)
+
+// Bounds of a message beside its length.
+const (
+	maxFiles    = 20
+	maxFileName = 1024 // characters
+	maxKey      = 200  // bytes
+)
+
+// Send stores a message, one delivery a recipient, the charge and the audit entry together, and answers when they are on disk.
+//
+// A request without a key gets one before the first try. After [Unavailable] the caller may send the same request with the same
+// key again: the message is stored once, and Duplicate says that it was there. What the store's engine can retry by itself, it has.
+func (s *Service) Send(ctx context.Context, c Caller, q SendRequest) (res SendResult, err error) {
+	defer func() { err = s.refused(c, err) }()
+	if err := checkSend(&q); err != nil {
+		return res, err
+	}
+	id, key, err := s.resolve(ctx, c, q.Conversation)
+	if err != nil {
+		return res, err
+	}
+	m, err := s.clean(key, q)
+	if err != nil {
+		return res, err
+	}
+	err = s.store.Update(ctx, InConversation(id), func(tx Tx) error {
+		r, err := s.enter(tx, c, id)
+		if err != nil {
+			return err
+		}
+		if res, err = r.send(m, q.To, q.Key); err != nil {
+			return err
+		}
+		res.Unread, err = tx.Unread(c.cred.agent)
+		return err
+	})
+	if errors.Is(err, Unavailable) {
+		err = AsError(err).WithHint("nobody knows whether it was stored; send the same again with key %q, and it is stored once", q.Key)
+	}
+	if err == nil {
+		s.seen(ctx, c)
+	}
+	return res, err
+}
+
+// checkSend refuses what no conversation could take, and completes the request.
+func checkSend(q *SendRequest) error {
+	if q.Key == "" {
+		q.Key = rand.Text()
+	}
+	if q.ActionType == "" {
+		q.ActionType = Info
+	}
+	switch {
+	case len(q.Files) > maxFiles:
+		return Errorf(Invalid, "files_involved has %d files, and %d are allowed", len(q.Files), maxFiles).WithHint("name the directories instead")
+	case !slices.Contains([]ActionType{Question, Info, Proposal, BlockedAction, CompleteAction}, q.ActionType):
+		return Errorf(Invalid, "there is no such action_type").WithHint("choose question, info, proposal, blocked or complete")
+	case len(q.Key) > maxKey || !utf8.ValidString(q.Key):
+		return Errorf(Invalid, "the key has %d bytes, and %d of UTF-8 are allowed", len(q.Key), maxKey).WithHint("a short random text will do")
+	}
+	q.To = slices.Clone(q.To)
+	slices.Sort(q.To)
+	q.To = slices.Compact(q.To)
+	return nil
+}
+
+// clean lets a message's texts in.
+func (s *Service) clean(key []byte, q SendRequest) (m Message, err error) {
+	m = Message{ActionType: q.ActionType, ReplyTo: q.ReplyTo, Files: []string{}}
+	if m.Text, m.Redacted, err = s.door.take(key, "the message", q.Message, s.conf.MaxMessage); err != nil {
+		return m, err
+	}
+	if strings.TrimSpace(m.Text) == "" {
+		return m, Errorf(Invalid, "the message is empty").WithHint("say something in message")
+	}
+	for _, f := range q.Files {
+		f, n, err := s.door.take(key, "a name in files_involved", f, maxFileName)
+		if err != nil {
+			return m, err
+		}
+		if strings.TrimSpace(f) == "" || strings.Contains(f, "\n") {
+			return m, Errorf(Invalid, "a name in files_involved is not a file's").WithHint("give paths, one an element")
+		}
+		m.Files, m.Redacted = append(m.Files, f), m.Redacted+n
+	}
+	// Over the masked text: a digest of a secret would let guesses at it be checked. Different secrets have different marks.
+	parts := append([]string{"message", m.Text, string(m.ActionType), string(m.ReplyTo), strings.Join(q.To, " ")}, m.Files...)
+	m.Digest = audit.ContentHash(key, parts...)
+	return m, nil
+}
+
+// messageID is the same for the same sender and key, so that a retry finds what it stored.
+func messageID(key []byte, sender, idempotency string) MessageID {
+	return MessageID("msg_" + audit.ContentHash(key, "message id", sender, idempotency)[:16])
+}
+
+// send stores a message of the seat me. It is the only way a message of an agent or the person comes into being.
+func (r *room) send(m Message, to []string, key string) (res SendResult, err error) {
+	m.ID, m.Conversation = messageID(r.c.Key, r.me.Name, key), r.c.ID
+	m.From, m.Role, m.Rank, m.SentAt = r.me.Name, r.me.Role, r.me.Rank, r.now
+	if old, err := r.tx.Message(r.c.ID, m.ID); err == nil {
+		return r.again(old, m)
+	} else if !errors.Is(err, NotFound) {
+		return res, err
+	}
+	if err := r.live(); err != nil {
+		return res, err
+	}
+	person := m.Rank == Person
+	if !person {
+		if err := r.may(Worker, "send"); err != nil {
+			return res, err
+		}
+	}
+	recipients, err := r.recipients(to)
+	if err != nil {
+		return res, err
+	}
+	if m.ReplyTo != "" {
+		if _, err := r.tx.Message(r.c.ID, m.ReplyTo); err != nil {
+			return res, missing(err, "reply_to names no message of this conversation")
+		}
+	}
+	if !person {
+		if err := r.s.charge(r.tx, r.now, Account{r.c.ID, r.me.Name, Write}); err != nil {
+			return res, err
+		}
+	}
+	deliveries, err := r.address(recipients, !person)
+	if err != nil {
+		return res, err
+	}
+	overlap, err := r.overlap(m.Files)
+	if err != nil {
+		return res, err
+	}
+	if m, err = r.put(m, deliveries, "send"); err != nil {
+		return res, err
+	}
+	res = result(m, deliveries)
+	res.Overlap = overlap
+	return res, r.save()
+}
+
+// recipients are the seats a message goes to: those named, or all partners.
+func (r *room) recipients(to []string) ([]Member, error) {
+	if len(to) == 0 {
+		partners := r.partners()
+		if len(partners) == 0 {
+			return nil, Errorf(NotFound, "there is nobody else in %s", r.c.ID).WithHint("invite a partner: create_conversation with conversation_id")
+		}
+		return partners, nil
+	}
+	var members []Member
+	for _, name := range to {
+		m, ok := r.member(name)
+		switch {
+		case name == r.me.Name:
+			return nil, Errorf(Invalid, "%q is your own name", name).WithHint("send to %s", r.names())
+		case !ok:
+			return nil, Errorf(NotFound, "there is no member %s in %s; nothing was sent", r.s.quote(name), r.c.ID).WithHint("send to %s", r.names())
+		}
+		members = append(members, m)
+	}
+	return members, nil
+}
+
+// names lists the partners for a hint.
+func (r *room) names() string {
+	var names []string
+	for _, p := range r.partners() {
+		names = append(names, p.Name)
+	}
+	if len(names) == 0 {
+		return "nobody: there is no other member yet"
+	}
+	return strings.Join(names, ", ")
+}
+
+// address makes a delivery for each recipient: stored, or dead where an inbox that counts is full. If all are full it refuses.
+func (r *room) address(recipients []Member, bounded bool) ([]Delivery, error) {
+	deliveries := make([]Delivery, 0, len(recipients))
+	full := 0
+	for _, m := range recipients {
+		d := Delivery{Conversation: r.c.ID, Recipient: m.Name, State: Stored, At: r.now}
+		if bounded {
+			n, err := r.tx.Unacked(r.c.ID, m.Name, r.s.conf.InboxDepth)
+			if err != nil {
+				return nil, err
+			}
+			if n >= r.s.conf.InboxDepth {
+				d.State, d.Reason = Dead, DeadInboxFull
+				full++
+			}
+		}
+		deliveries = append(deliveries, d)
+		if d.State == Stored && m.Agent != "" {
+			r.tx.Notify(Inbox(m.Agent))
+		}
+	}
+	if full > 0 && full == len(recipients) {
+		return nil, Errorf(RateLimited, "the inbox of every recipient is full (%d messages)", r.s.conf.InboxDepth).
+			WithHint("nothing was sent; wait until they have read, check_partners shows who is there").Retry(r.s.conf.Heartbeat)
+	}
+	return deliveries, nil
+}
+
+// put stores a message, its deliveries and its entry under the next sequence number.
+func (r *room) put(m Message, deliveries []Delivery, action string) (Message, error) {
+	r.c.LastSeq++
+	m.Seq = r.c.LastSeq
+	if err := r.tx.AddMessage(m); err != nil {
+		return m, err
+	}
+	var to, dead []string
+	for i := range deliveries {
+		deliveries[i].Seq, deliveries[i].Message = m.Seq, m.ID
+		if err := r.tx.AddDelivery(deliveries[i]); err != nil {
+			return m, err
+		}
+		if deliveries[i].State == Dead {
+			dead = append(dead, deliveries[i].Recipient)
+		} else {
+			to = append(to, deliveries[i].Recipient)
+		}
+	}
+	f := facts{"seq": strconv.FormatInt(m.Seq, 10), "to": strings.Join(to, " "), "content": m.Digest}
+	if len(dead) > 0 {
+		f["inbox_full"] = strings.Join(dead, " ")
+	}
+	if m.Redacted > 0 {
+		f["redacted"] = strconv.Itoa(m.Redacted)
+	}
+	return m, r.record(m.From, action, string(m.ID), f)
+}
+
+// again answers a retry as its first try was answered, or refuses other content under its key.
+func (r *room) again(old, m Message) (SendResult, error) {
+	if old.Digest != m.Digest {
+		return SendResult{}, Errorf(Conflict, "the key was used for another message (%s)", old.ID).WithHint("use a new key for new content; repeat a key only to retry the same send")
+	}
+	deliveries, err := r.tx.Deliveries(r.c.ID, old.Seq, old.Seq)
+	res := result(old, deliveries)
+	res.Duplicate = true
+	return res, err
+}
+
+func result(m Message, deliveries []Delivery) SendResult {
+	res := SendResult{Conversation: m.Conversation, Message: m.ID, Seq: m.Seq, To: []string{}, Redacted: m.Redacted}
+	for _, d := range deliveries {
+		if d.State == Dead && d.Reason == DeadInboxFull {
+			res.Dead = append(res.Dead, d)
+		} else {
+			res.To = append(res.To, d.Recipient)
+		}
+	}
+	return res
+}
+
+// overlapWindow is how many messages back a file counts as being worked on.
+const overlapWindow = 50
+
+// overlap finds recent messages of others that touch the same files, newest first, one a file.
+func (r *room) overlap(files []string) (found []Overlap, err error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	recent, err := r.tx.Messages(r.c.ID, r.c.LastSeq-overlapWindow, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		for _, m := range slices.Backward(recent) {
+			if m.From != r.me.Name && slices.Contains(m.Files, f) {
+				found = append(found, Overlap{File: f, From: m.From, Message: m.ID})
+				break
+			}
+		}
+	}
+	return found, nil
+}
+
+// announce stores a message from the bridge itself. It is not charged, and no inbox is too full for it.
+func (r *room) announce(text string, to ...string) error {
+	deliveries := make([]Delivery, 0, len(to))
+	for _, name := range to {
+		if m, ok := r.member(name); ok {
+			deliveries = append(deliveries, Delivery{Conversation: r.c.ID, Recipient: name, State: Stored, At: r.now})
+			if m.Agent != "" {
+				r.tx.Notify(Inbox(m.Agent))
+			}
+		}
+	}
+	if len(deliveries) == 0 {
+		return nil
+	}
+	m := Message{
+		ID: messageID(r.c.Key, ProgramName, strconv.FormatInt(r.c.LastSeq+1, 10)), Conversation: r.c.ID, From: ProgramName, Rank: Program,
+		Text: text, ActionType: Info, Files: []string{}, SentAt: r.now, Digest: audit.ContentHash(r.c.Key, "notice", text),
+	}
+	_, err := r.put(m, deliveries, "notice")
+	return err
+}

@@ -1,0 +1,142 @@
+package bridge
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// Liveness is what the bridge saw of an agent. What the agent says of itself is its [Status].
+type Liveness string
+
+// The livenesses.
+const (
+	Alive  Liveness = "alive"  // heartbeats and progress
+	Idle   Liveness = "idle"   // heartbeats, no progress for a while
+	Silent Liveness = "silent" // no heartbeat for a while, or its process is known to be dead
+	Gone   Liveness = "gone"   // no heartbeat for long, or never there
+)
+
+// Sighting is all that liveness is computed from.
+type Sighting struct {
+	HeartbeatAt time.Time // zero: never
+	ProgressAt  time.Time // zero: never
+	Dead        bool      // its process is known to have ended
+}
+
+// liveness is the one function by which every surface says whether an agent is there, and since when that is so. Times before
+// epoch are taken to be at epoch: since then clocks have run evenly and somebody was watching.
+func liveness(now, epoch time.Time, s Sighting, conf Config) (Liveness, time.Time) {
+	if s.HeartbeatAt.IsZero() {
+		return Gone, time.Time{}
+	}
+	// What lies ahead of now was noted before the clock jumped back.
+	within := func(t time.Time) time.Time {
+		if t.Before(epoch) || t.After(now) {
+			return epoch
+		}
+		return t
+	}
+	beat, progress := within(s.HeartbeatAt), within(s.ProgressAt)
+	switch quiet := now.Sub(beat); {
+	case quiet >= conf.GoneAfter:
+		return Gone, beat.Add(conf.GoneAfter)
+	case s.Dead:
+		return Silent, beat
+	case quiet >= conf.SilentAfter:
+		return Silent, beat.Add(conf.SilentAfter)
+	}
+	if now.Sub(progress) >= conf.IdleAfter {
+		return Idle, progress.Add(conf.IdleAfter)
+	}
+	return Alive, progress
+}
+
+// sight gathers what was seen of all instances of an agent.
+func (s *Service) sight(tx Tx, agent AgentID) (Sighting, error) {
+	if agent == "" {
+		return Sighting{}, nil
+	}
+	all, err := tx.Presence(agent)
+	if err != nil || len(all) == 0 {
+		return Sighting{}, err
+	}
+	// An agent is as well as its best instance: one that ended says nothing while another goes on.
+	ended := func(p Presence) bool { return !p.EndedAt.IsZero() || s.dead(p.Instance) }
+	going := slices.DeleteFunc(slices.Clone(all), ended)
+	sighting := Sighting{Dead: len(going) == 0}
+	if sighting.Dead {
+		going = all
+	}
+	for _, p := range going {
+		if p.HeartbeatAt.After(sighting.HeartbeatAt) {
+			sighting.HeartbeatAt = p.HeartbeatAt
+		}
+		if p.ProgressAt.After(sighting.ProgressAt) {
+			sighting.ProgressAt = p.ProgressAt
+		}
+	}
+	if sighting.ProgressAt.IsZero() { // connecting counts: a model is about to begin
+		sighting.ProgressAt = going[0].StartedAt
+	}
+	return sighting, nil
+}
+
+// Pulse is what a process tells about itself and the agent it serves.
+type Pulse struct {
+	Client   string // name and version of the client program, where known
+	Progress bool   // the model did something since the last pulse
+	End      bool   // the process is about to end
+}
+
+// Heartbeat notes that the caller's instance is there. Whoever keeps a connection open for an agent calls it every
+// [Config.Heartbeat]; whatever a model does is noted by the Service itself.
+func (s *Service) Heartbeat(ctx context.Context, c Caller, p Pulse) error {
+	if p.Client != "" {
+		p.Client = s.Redact(p.Client)
+	}
+	return s.store.Update(ctx, OfAgent(c.cred.agent), func(tx Tx) error {
+		if _, err := s.authorise(tx, c); err != nil {
+			return err
+		}
+		return s.pulse(tx, c, p)
+	})
+}
+
+// pulse writes the presence of the caller's instance. The update must be of the agent's scope.
+func (s *Service) pulse(tx Tx, c Caller, p Pulse) error {
+	all, err := tx.Presence(c.cred.agent)
+	if err != nil {
+		return err
+	}
+	now := tx.Now()
+	row := Presence{Agent: c.cred.agent, Instance: c.Instance, StartedAt: now}
+	if i := slices.IndexFunc(all, func(p Presence) bool { return p.Instance == c.Instance }); i >= 0 {
+		row = all[i]
+	}
+	row.HeartbeatAt, row.EndedAt = now, time.Time{}
+	if p.Client != "" {
+		row.Client = p.Client
+	}
+	if p.Progress {
+		row.ProgressAt = now
+	}
+	if p.End {
+		row.EndedAt = now
+	}
+	s.lastSeen.mark(c.Instance)
+	return tx.PutPresence(row)
+}
+
+// epoch is since when silence counts: the latest of when this process saw the clock jump and when the watching began anew.
+func epoch(tx Tx) (time.Time, error) {
+	w, err := readWatch(tx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	e := tx.Epoch()
+	if w.Epoch.After(e) && !w.Epoch.After(tx.Now()) {
+		e = w.Epoch
+	}
+	return e, nil
+}

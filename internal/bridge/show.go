@@ -1,0 +1,181 @@
+package bridge
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"time"
+
+	"agentbridge/internal/audit"
+)
+
+// recentShown is how many of the newest messages a view shows.
+const recentShown = 20
+
+// List shows the conversations, newest first: those that can still be read, or all.
+func (s *Service) List(ctx context.Context, all bool) (list []Summary, err error) {
+	err = s.store.View(ctx, func(tx Tx) error {
+		list = []Summary{}
+		rows, err := tx.Conversations()
+		if err != nil {
+			return err
+		}
+		for _, c := range rows {
+			if p := phase(c, tx.Now()); !all && p != Open && p != Ended {
+				continue
+			}
+			sum, _, err := s.summary(tx, c)
+			if err != nil {
+				return err
+			}
+			list = append(list, sum)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// summary tells of one conversation, and of its partners.
+func (s *Service) summary(tx Tx, c Conversation) (Summary, []PartnerState, error) {
+	sum := Summary{
+		Conversation: c.ID, Title: c.Title, Phase: phase(c, tx.Now()), CreatedAt: c.CreatedAt, ExpiresAt: c.ExpiresAt,
+		Members: []string{}, Messages: c.LastSeq, Problems: []string{},
+	}
+	if sum.Phase == Forgotten {
+		return sum, nil, nil
+	}
+	members, err := tx.Members(c.ID)
+	if err != nil {
+		return sum, nil, err
+	}
+	members = slices.DeleteFunc(members, func(m Member) bool { return !m.RevokedAt.IsZero() })
+	states, err := (&room{s: s, tx: tx, now: tx.Now(), c: c}).states(members)
+	if err != nil {
+		return sum, nil, err
+	}
+	for i, m := range members {
+		sum.Members = append(sum.Members, m.Name)
+		waiting, err := tx.Unacked(c.ID, m.Name, s.conf.InboxDepth+1)
+		if err != nil {
+			return sum, nil, err
+		}
+		sum.Waiting += waiting
+		if sum.Phase == Open {
+			sum.Problems = append(sum.Problems, s.problems(m, states[i], waiting)...)
+		}
+	}
+	if left := c.ExpiresAt.Sub(tx.Now()); sum.Phase == Open && !tx.Now().Before(warnAt(c)) {
+		sum.Problems = append(sum.Problems, fmt.Sprintf("ends in %s", left.Round(time.Minute)))
+	}
+	return sum, states, nil
+}
+
+// problems says what is wrong with a member of an open conversation.
+func (s *Service) problems(m Member, p PartnerState, waiting int) (list []string) {
+	switch {
+	case !m.Present():
+		list = append(list, m.Name+" was invited and has not joined")
+	case p.Liveness == Silent || p.Liveness == Gone:
+		list = append(list, fmt.Sprintf("%s is %s", m.Name, p.Liveness))
+	}
+	if m.Status == Blocked {
+		list = append(list, m.Name+" says it is blocked")
+	}
+	if waiting >= s.conf.InboxDepth {
+		list = append(list, m.Name+"'s inbox is full")
+	} else if waiting > 0 && (p.Liveness == Silent || p.Liveness == Gone) {
+		list = append(list, fmt.Sprintf("%d messages wait for %s", waiting, m.Name))
+	}
+	return list
+}
+
+// Show tells all about one conversation, for the person.
+func (s *Service) Show(ctx context.Context, id ConversationID) (v View, err error) {
+	err = s.store.View(ctx, func(tx Tx) error {
+		c, err := tx.Conversation(id)
+		if err != nil {
+			return missing(err, "no conversation %s", s.showID(string(id)))
+		}
+		v, err = s.view(tx, c)
+		return err
+	})
+	return v, err
+}
+
+// Conversation tells a member all about its conversation. Texts are framed.
+func (s *Service) Conversation(ctx context.Context, c Caller, id ConversationID) (v View, err error) {
+	defer func() { err = s.refused(c, err) }()
+	if err := s.begin(ctx, c, Read); err != nil {
+		return v, err
+	}
+	err = s.store.View(ctx, func(tx Tx) error {
+		r, err := s.enter(tx, c, id)
+		if err != nil {
+			return err
+		}
+		if v, err = s.view(tx, r.c); err != nil {
+			return err
+		}
+		for i := range v.Recent {
+			v.Recent[i].Text = Frame(v.Recent[i])
+		}
+		return nil
+	})
+	return v, err
+}
+
+func (s *Service) view(tx Tx, c Conversation) (v View, err error) {
+	v = View{Roster: []PartnerState{}, Invites: []InviteState{}, Recent: []Message{}, Deliveries: []DeliveryReport{}}
+	if v.Summary, v.Roster, err = s.summary(tx, c); err != nil {
+		return v, err
+	}
+	if v.Recent, err = tx.Messages(c.ID, c.LastSeq-recentShown, 0); err != nil {
+		return v, err
+	}
+	deliveries, err := tx.Deliveries(c.ID, c.LastSeq-recentShown+1, c.LastSeq)
+	if err != nil {
+		return v, err
+	}
+	for _, d := range deliveries {
+		v.Deliveries = append(v.Deliveries, DeliveryReport{c.ID, d})
+	}
+	invites, err := tx.Invites(c.ID)
+	if err != nil {
+		return v, err
+	}
+	for _, i := range invites {
+		v.Invites = append(v.Invites, InviteState{i.Name, i.CreatedAt, i.ExpiresAt, inviteState(i, tx.Now())})
+	}
+	var head audit.Head
+	if err := head.UnmarshalBinary(c.Head); err != nil {
+		return v, fmt.Errorf("log %s: %w", c.ID, err)
+	}
+	root := head.Root()
+	v.Entries, v.Root = head.Size, base64.StdEncoding.EncodeToString(root[:])
+	return v, nil
+}
+
+func inviteState(i Invite, now time.Time) string {
+	switch {
+	case !i.UsedAt.IsZero():
+		return "used"
+	case i.Void:
+		return "void"
+	case !now.Before(i.ExpiresAt):
+		return "expired"
+	}
+	return "open"
+}
+
+// Messages gives the messages of a conversation with a seq above after, as stored; limit 0 means all.
+func (s *Service) Messages(ctx context.Context, id ConversationID, after int64, limit int) (list []Message, err error) {
+	err = s.store.View(ctx, func(tx Tx) error {
+		if _, err := tx.Conversation(id); err != nil {
+			return missing(err, "no conversation %s", s.showID(string(id)))
+		}
+		list, err = tx.Messages(id, after, limit)
+		return err
+	})
+	return list, err
+}

@@ -1,0 +1,236 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// SweepReport counts what one pass did.
+type SweepReport struct {
+	Reclaimed int // deliveries taken back from instances that lapsed
+	Dead      int // deliveries declared dead
+	Warned    int // conversations whose members were told that the end is near
+	Buried    int // conversations over for an hour
+	Erased    int // conversations whose content was erased
+}
+
+// Bounds of a sweep.
+const (
+	sweepBatch   = 200 // conversations a pass looks at; the next pass goes on
+	watchEvery   = 15 * time.Second
+	presenceKept = 24 * time.Hour
+)
+
+// Sweep is one pass over everything that falls due with time: lapsed deliveries, dead letters, the end of conversations and the
+// warning before it, retention, and the counts of refusals. Any number of processes may sweep at once; what one has done, the
+// next finds done. A failure in one conversation does not keep it from the others.
+func (s *Service) Sweep(ctx context.Context) (rep SweepReport, err error) {
+	if err := s.watch(ctx); err != nil {
+		return rep, err
+	}
+	err = errors.Join(s.sweepHolders(ctx, &rep), s.sweepDue(ctx, &rep), s.writeRefusals(ctx))
+	return rep, err
+}
+
+// watch is what the store remembers of the watching itself.
+type watch struct {
+	At    time.Time `json:"at"`    // when somebody last swept
+	Epoch time.Time `json:"epoch"` // when the watching began anew, after a gap or a clock jump
+}
+
+const metaWatch = "watch"
+
+func readWatch(tx Tx) (w watch, err error) {
+	raw, err := tx.Meta(metaWatch)
+	if errors.Is(err, NotFound) {
+		return w, nil
+	}
+	if err != nil {
+		return w, err
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return w, fmt.Errorf("read meta %s: %w", metaWatch, err)
+	}
+	return w, nil
+}
+
+// watch notes that somebody is watching. After a gap, whether nobody watched or the clock jumped, timers begin anew: silence that
+// nobody could have seen is no silence.
+func (s *Service) watch(ctx context.Context) error {
+	due := false
+	err := s.store.View(ctx, func(tx Tx) error {
+		w, err := readWatch(tx)
+		gap := tx.Now().Sub(w.At)
+		due = gap >= watchEvery || gap < 0
+		return err
+	})
+	if err != nil || !due {
+		return err
+	}
+	return s.store.Update(ctx, Deployment, func(tx Tx) error {
+		w, err := readWatch(tx)
+		if err != nil {
+			return err
+		}
+		gap := tx.Now().Sub(w.At)
+		if !w.At.IsZero() && (gap > jump+watchEvery || gap < -jump) {
+			w.Epoch = tx.Now()
+			if err := recordDeployment(tx, ProgramName, "clock", "watch", facts{"gap": gap.Round(time.Second).String()}); err != nil {
+				return err
+			}
+			s.log.Warn("clock jumped, or nobody was watching; leases and silence count from now", "gap", gap)
+		}
+		w.At = tx.Now()
+		raw, err := json.Marshal(w)
+		if err != nil {
+			return err
+		}
+		if err := tx.DropPresence(tx.Now().Add(-presenceKept)); err != nil {
+			return err
+		}
+		return tx.PutMeta(metaWatch, raw)
+	})
+}
+
+// sweepHolders takes back what instances that lapsed still hold.
+func (s *Service) sweepHolders(ctx context.Context, rep *SweepReport) error {
+	type seat struct {
+		conversation ConversationID
+		name         string
+	}
+	var seats []seat
+	err := s.store.View(ctx, func(tx Tx) error {
+		seats = nil
+		holders, err := tx.Holders()
+		if err != nil {
+			return err
+		}
+		for _, h := range holders {
+			gone, err := s.lapsed(tx, h)
+			if err != nil {
+				return err
+			}
+			if at := (seat{h.Conversation, h.Recipient}); gone && !slices.Contains(seats, at) {
+				seats = append(seats, at)
+			}
+		}
+		return nil
+	})
+	for _, at := range seats {
+		back, dead := 0, 0
+		err = errors.Join(err, s.inRoom(ctx, at.conversation, func(r *room) (err error) {
+			back, dead, err = r.reclaim(at.name)
+			return err
+		}))
+		rep.Reclaimed, rep.Dead = rep.Reclaimed+back, rep.Dead+dead
+	}
+	return err
+}
+
+// sweepDue looks at the conversations whose time has come.
+func (s *Service) sweepDue(ctx context.Context, rep *SweepReport) error {
+	var ids []ConversationID
+	err := s.store.View(ctx, func(tx Tx) (err error) {
+		ids, err = tx.DueConversations(tx.Now(), sweepBatch)
+		return err
+	})
+	for _, id := range ids {
+		var one SweepReport
+		err = errors.Join(err, s.inRoom(ctx, id, func(r *room) (err error) {
+			one, err = r.age()
+			return err
+		}))
+		rep.Warned, rep.Buried = rep.Warned+one.Warned, rep.Buried+one.Buried
+		rep.Dead, rep.Erased = rep.Dead+one.Dead, rep.Erased+one.Erased
+	}
+	return err
+}
+
+// inRoom runs fn in an update of one conversation, for the program or the person, and saves it.
+func (s *Service) inRoom(ctx context.Context, id ConversationID, fn func(*room) error) error {
+	return s.store.Update(ctx, InConversation(id), func(tx Tx) error {
+		r, err := s.open(tx, id)
+		if err != nil {
+			return err
+		}
+		if err := fn(r); err != nil {
+			return err
+		}
+		return r.save()
+	})
+}
+
+// age does what has fallen due: the warning, the burial, the erasure, in that order, each once.
+func (r *room) age() (rep SweepReport, err error) {
+	c := &r.c
+	if c.WarnedAt.IsZero() && c.ClosedAt.IsZero() && !r.now.Before(warnAt(*c)) && r.now.Before(c.ExpiresAt) {
+		left := c.ExpiresAt.Sub(r.now).Round(time.Minute)
+		text := fmt.Sprintf("This conversation ends in %s, at %s. Finish or hand over; a person can extend it.", left, stamp(c.ExpiresAt))
+		if err := r.announce(text, r.present()...); err != nil {
+			return rep, err
+		}
+		rep.Warned++
+	}
+	if !r.now.Before(warnAt(*c)) {
+		c.WarnedAt = r.now
+	}
+	if c.BuriedAt.IsZero() && !r.now.Before(c.ExpiresAt.Add(readableFor)) {
+		var lost []Delivery // gathered first: the notices of the burial are not to be buried with it
+		for _, m := range r.all {
+			unacked, err := r.unacked(m.Name)
+			if err != nil {
+				return rep, err
+			}
+			lost = append(lost, unacked...)
+		}
+		if err := r.bury(lost, DeadExpired); err != nil {
+			return rep, err
+		}
+		rep.Dead += len(lost)
+		c.BuriedAt = r.now
+		rep.Buried++
+		return rep, r.record(ProgramName, "end", string(c.ID), facts{"expired": stamp(c.ExpiresAt)})
+	}
+	if !c.BuriedAt.IsZero() && !r.now.Before(c.ExpiresAt.Add(r.s.conf.Retention)) {
+		rep.Erased++
+		return rep, r.erase(ProgramName)
+	}
+	return rep, nil
+}
+
+// present are the names of members that joined.
+func (r *room) present() (names []string) {
+	for _, m := range r.all {
+		if m.Present() {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// unacked are all deliveries of a recipient that are neither acked nor dead.
+func (r *room) unacked(recipient string) ([]Delivery, error) {
+	stored, err := r.tx.Waiting(r.c.ID, recipient, 0)
+	if err != nil {
+		return nil, err
+	}
+	held, err := r.tx.Held(r.c.ID, recipient)
+	return append(held, stored...), err
+}
+
+// erase drops the content of a conversation. Its log stays, and verifies.
+func (r *room) erase(actor string) error {
+	if err := r.record(actor, "erase", string(r.c.ID), nil); err != nil {
+		return err
+	}
+	if err := r.tx.EraseConversation(r.c.ID); err != nil {
+		return err
+	}
+	r.s.contentKeys.Delete(r.c.ID)
+	r.c.Title, r.c.Key, r.c.ErasedAt = "", nil, r.now
+	return nil
+}
