@@ -1,0 +1,68 @@
+package sqlite
+
+import (
+	"time"
+
+	"agentbridge/internal/bridge"
+)
+
+const conversationColumns = `id, title, creator, created_at, expires_at, closed_at, warned_at, buried_at, erased_at, due_at, last_seq,
+	seen_at, key, head`
+
+func scanConversation(r *row) bridge.Conversation {
+	return bridge.Conversation{
+		ID:        bridge.ConversationID(r.text()),
+		Title:     r.text(),
+		Creator:   bridge.AgentID(r.text()),
+		CreatedAt: r.time(),
+		ExpiresAt: r.time(),
+		ClosedAt:  r.time(),
+		WarnedAt:  r.time(),
+		BuriedAt:  r.time(),
+		ErasedAt:  r.time(),
+		DueAt:     r.time(),
+		LastSeq:   r.int(),
+		SeenAt:    r.time(),
+		Key:       r.blob(),
+		Head:      r.blob(),
+	}
+}
+
+func (t *tx) Conversation(id bridge.ConversationID) (bridge.Conversation, error) {
+	return one(t, "read a conversation", scanConversation, `SELECT `+conversationColumns+` FROM conversations WHERE id = ?`, string(id))
+}
+
+func (t *tx) Conversations() ([]bridge.Conversation, error) {
+	return many(t, "list conversations", scanConversation, `SELECT `+conversationColumns+` FROM conversations ORDER BY created_at DESC, id DESC`)
+}
+
+func (t *tx) DueConversations(until time.Time, limit int) ([]bridge.ConversationID, error) {
+	return many(t, "list due conversations", func(r *row) bridge.ConversationID { return bridge.ConversationID(r.text()) },
+		`SELECT id FROM conversations WHERE due_at <= ? AND due_at IS NOT NULL ORDER BY due_at, id LIMIT ?`, micros(until), atMost(limit))
+}
+
+func (t *tx) PutConversation(c bridge.Conversation) error {
+	return t.exec("put a conversation", `
+		INSERT INTO conversations (`+conversationColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET title = excluded.title, creator = excluded.creator, created_at = excluded.created_at,
+			expires_at = excluded.expires_at, closed_at = excluded.closed_at, warned_at = excluded.warned_at,
+			buried_at = excluded.buried_at, erased_at = excluded.erased_at, due_at = excluded.due_at, last_seq = excluded.last_seq,
+			seen_at = excluded.seen_at, key = excluded.key, head = excluded.head`,
+		string(c.ID), c.Title, string(c.Creator), micros(c.CreatedAt), micros(c.ExpiresAt), micros(c.ClosedAt), micros(c.WarnedAt),
+		micros(c.BuriedAt), micros(c.ErasedAt), micros(c.DueAt), c.LastSeq, micros(c.SeenAt), blob(c.Key), blob(c.Head))
+}
+
+func (t *tx) EraseConversation(id bridge.ConversationID) error {
+	for _, sql := range []string{
+		`DELETE FROM members WHERE conversation = ?`,
+		`DELETE FROM invites WHERE conversation = ?`,
+		`DELETE FROM messages WHERE conversation = ?`,
+		`DELETE FROM deliveries WHERE conversation = ?`,
+		`DELETE FROM charges WHERE conversation = ?`,
+	} {
+		if err := t.exec("erase a conversation", sql, string(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package sqlite
+
+import "agentbridge/internal/bridge"
+
+const entryColumns = `log, n, at, actor, action, record`
+
+func scanEntry(r *row) bridge.LogEntry {
+	return bridge.LogEntry{
+		Log:    r.text(),
+		N:      r.int(),
+		At:     r.time(),
+		Actor:  r.text(),
+		Action: r.text(),
+		Record: r.blob(),
+	}
+}
+
+func (t *tx) AddEntry(e bridge.LogEntry) error {
+	return t.add("add an entry", `INSERT INTO entries (`+entryColumns+`) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		e.Log, e.N, micros(e.At), e.Actor, e.Action, blob(e.Record))
+}
+
+func (t *tx) Entries(log string, from int64, limit int) ([]bridge.LogEntry, error) {
+	return many(t, "list entries", scanEntry, `
+		SELECT `+entryColumns+` FROM entries WHERE log = ? AND n >= ? ORDER BY n LIMIT ?`, log, from, atMost(limit))
+}
+
+// Logs hops from one name to the next instead of reading every entry.
+func (t *tx) Logs() ([]string, error) {
+	return many(t, "list logs", (*row).text, `
+		WITH RECURSIVE hop (log) AS (
+			SELECT min(log) FROM entries
+			UNION ALL
+			SELECT (SELECT min(log) FROM entries WHERE log > hop.log) FROM hop WHERE hop.log IS NOT NULL)
+		SELECT log FROM hop WHERE log IS NOT NULL`)
+}

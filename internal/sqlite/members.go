@@ -1,0 +1,44 @@
+package sqlite
+
+import "agentbridge/internal/bridge"
+
+const memberColumns = `conversation, name, role, rank, agent, invited_at, joined_at, revoked_at, status, note, status_at`
+
+func scanMember(r *row) bridge.Member {
+	return bridge.Member{
+		Conversation: bridge.ConversationID(r.text()),
+		Name:         r.text(),
+		Role:         r.text(),
+		Rank:         bridge.Rank(r.text()),
+		Agent:        bridge.AgentID(r.text()),
+		InvitedAt:    r.time(),
+		JoinedAt:     r.time(),
+		RevokedAt:    r.time(),
+		Status:       bridge.Status(r.text()),
+		Note:         r.text(),
+		StatusAt:     r.time(),
+	}
+}
+
+func (t *tx) Member(id bridge.ConversationID, name string) (bridge.Member, error) {
+	return one(t, "read a member", scanMember, `SELECT `+memberColumns+` FROM members WHERE conversation = ? AND name = ?`, string(id), name)
+}
+
+func (t *tx) Members(id bridge.ConversationID) ([]bridge.Member, error) {
+	return many(t, "list members", scanMember, `SELECT `+memberColumns+` FROM members WHERE conversation = ? ORDER BY invited_at, name`, string(id))
+}
+
+func (t *tx) Memberships(agent bridge.AgentID) ([]bridge.Member, error) {
+	return many(t, "list memberships", scanMember, `
+		SELECT `+memberColumns+` FROM members WHERE agent = ? AND agent <> '' AND revoked_at IS NULL ORDER BY conversation, name`, string(agent))
+}
+
+func (t *tx) PutMember(m bridge.Member) error {
+	return t.exec("put a member", `
+		INSERT INTO members (`+memberColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET role = excluded.role, rank = excluded.rank, agent = excluded.agent, invited_at = excluded.invited_at,
+			joined_at = excluded.joined_at, revoked_at = excluded.revoked_at, status = excluded.status, note = excluded.note,
+			status_at = excluded.status_at`,
+		string(m.Conversation), m.Name, m.Role, string(m.Rank), string(m.Agent), micros(m.InvitedAt), micros(m.JoinedAt),
+		micros(m.RevokedAt), string(m.Status), m.Note, micros(m.StatusAt))
+}

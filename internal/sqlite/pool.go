@@ -1,0 +1,57 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// readers is how many views run at once; more wait. Each connection has its own page cache.
+const readers = 8
+
+// pool holds the connections of views. The one used last is used next, so that its pages and statements are warm.
+type pool struct {
+	open func() (*conn, error)
+	sem  chan struct{}
+	once sync.Once
+
+	mu   sync.Mutex // guards idle
+	idle []*conn
+}
+
+func (p *pool) get(ctx context.Context) (*conn, error) {
+	p.once.Do(func() { p.sem = make(chan struct{}, readers) })
+	select {
+	case p.sem <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 {
+		c := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		return c, nil
+	}
+	p.mu.Unlock()
+	c, err := p.open()
+	if err != nil {
+		<-p.sem
+	}
+	return c, err
+}
+
+func (p *pool) put(c *conn) {
+	p.mu.Lock()
+	p.idle = append(p.idle, c)
+	p.mu.Unlock()
+	<-p.sem
+}
+
+func (p *pool) close() error {
+	var errs []error
+	for _, c := range p.idle {
+		errs = append(errs, c.close())
+	}
+	return errors.Join(errs...)
+}

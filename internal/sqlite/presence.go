@@ -1,0 +1,37 @@
+package sqlite
+
+import (
+	"time"
+
+	"agentbridge/internal/bridge"
+)
+
+const presenceColumns = `agent, instance, client, started_at, heartbeat_at, progress_at, ended_at`
+
+func scanPresence(r *row) bridge.Presence {
+	return bridge.Presence{
+		Agent:       bridge.AgentID(r.text()),
+		Instance:    bridge.Instance(r.text()),
+		Client:      r.text(),
+		StartedAt:   r.time(),
+		HeartbeatAt: r.time(),
+		ProgressAt:  r.time(),
+		EndedAt:     r.time(),
+	}
+}
+
+func (t *tx) Presence(agent bridge.AgentID) ([]bridge.Presence, error) {
+	return many(t, "list presence", scanPresence, `SELECT `+presenceColumns+` FROM presence WHERE agent = ? ORDER BY instance`, string(agent))
+}
+
+func (t *tx) PutPresence(p bridge.Presence) error {
+	return t.exec("put presence", `
+		INSERT INTO presence (`+presenceColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET client = excluded.client, started_at = excluded.started_at, heartbeat_at = excluded.heartbeat_at,
+			progress_at = excluded.progress_at, ended_at = excluded.ended_at`,
+		string(p.Agent), string(p.Instance), p.Client, micros(p.StartedAt), micros(p.HeartbeatAt), micros(p.ProgressAt), micros(p.EndedAt))
+}
+
+func (t *tx) DropPresence(before time.Time) error {
+	return t.exec("drop presence", `DELETE FROM presence WHERE heartbeat_at IS NULL OR heartbeat_at < ?`, micros(before))
+}

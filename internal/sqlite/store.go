@@ -1,0 +1,199 @@
+// Package sqlite keeps the bridge's rows in a SQLite file that any number of processes share.
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"agentbridge/internal/bridge"
+)
+
+// memory is the path of a store that lives in this process only.
+const memory = ":memory:"
+
+// Options are what a [Store] can be told. The zero value is ready to use.
+type Options struct {
+	Now         func() time.Time // the engine's clock; nil: time.Now
+	Logger      *slog.Logger     // nil: silent
+	LockTimeout time.Duration    // how long an update waits for its turn; 0: 10 s
+}
+
+// Store is a [bridge.Store] in one SQLite file. Make it with [Open].
+//
+// Updates of all processes run one after another in the order they asked, whatever their scope. Those of one process that wait
+// together are committed together, so a hundred callers cost little more than one.
+type Store struct {
+	path string // or memory
+	opts Options
+
+	clock  bridge.Clock
+	turn   *turn
+	queue  queue
+	writer *conn // used only by who has the turn
+	pool   pool
+	watch  watch
+
+	mu     sync.Mutex // guards closed, and that active does not grow after it
+	closed bool
+	active sync.WaitGroup
+}
+
+var _ bridge.Store = (*Store)(nil)
+
+// Open opens the database at path and makes it where there is none; ":memory:" is a private store without files, which starts no
+// goroutine and so serves tests in a synctest bubble. It takes the turn to do so: with a stopped process holding it, Open is
+// [bridge.Unavailable] after the lock timeout. A file that is no database, another program's or a newer agentbridge's, and a
+// directory on a network file system, are [bridge.Invalid].
+func Open(ctx context.Context, path string, opts Options) (*Store, error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.LockTimeout == 0 {
+		opts.LockTimeout = 10 * time.Second
+	}
+	s := &Store{path: path, opts: opts}
+	lockPath := ""
+	if path != memory {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, bridge.Errorf(bridge.Invalid, "find the database: %w", err)
+		}
+		s.path, lockPath = abs, abs+".lock"
+		if err := prepareDir(abs); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if s.turn, err = newTurn(lockPath); err != nil {
+		return nil, failure("open the lock file", err)
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.turn.close())
+	}
+	s.pool.open = s.reader
+	s.watch.init(s)
+	return s, nil
+}
+
+// open makes the writer, with the turn taken, so that of many processes that start at once one makes the schema.
+func (s *Store) open(ctx context.Context) (err error) {
+	if err := s.turn.take(ctx, s.opts.LockTimeout); err != nil {
+		return err
+	}
+	defer s.turn.release()
+	if s.path != memory {
+		if err := preparePrivate(s.path); err != nil {
+			return err
+		}
+	}
+	if s.writer, err = connect(s.path); err != nil {
+		return failure("open the database", err)
+	}
+	if err := migrate(s.writer); err != nil {
+		return errors.Join(failure("open the database", err), s.writer.close())
+	}
+	return nil
+}
+
+func (s *Store) reader() (*conn, error) { return connect(s.path, "query_only = ON") }
+
+// now is the engine's clock as the seam wants it.
+func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
+
+// View implements [bridge.Store].
+func (s *Store) View(ctx context.Context, fn func(bridge.Tx) error) error {
+	if !s.enter() {
+		return closed()
+	}
+	defer s.active.Done()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.path == memory {
+		if err := s.turn.take(ctx, s.opts.LockTimeout); err != nil {
+			return err
+		}
+		defer s.turn.release()
+		return s.view(s.writer, fn)
+	}
+	c, err := s.pool.get(ctx)
+	if err != nil {
+		return failure("open the database", err)
+	}
+	defer s.pool.put(c)
+	return s.view(c, fn)
+}
+
+func (s *Store) view(c *conn, fn func(bridge.Tx) error) error {
+	if err := c.end("BEGIN"); err != nil {
+		return failure("begin a view", err)
+	}
+	defer func() { _ = c.end("ROLLBACK") }() // nothing was written
+	now := s.now()
+	t := &tx{c: c, now: now, epoch: s.clock.Read(now)}
+	if err := fn(t); err != nil {
+		return err
+	}
+	return t.lost
+}
+
+// Update implements [bridge.Store]. Scopes make no difference here: there is one writer at a time.
+//
+// A caller whose ctx ends before its fn ran gets ctx's error, and fn will not run. One whose ctx ends later gets
+// [bridge.Unavailable] and does not know. A panic of fn is rolled back and raised again in its own caller.
+func (s *Store) Update(ctx context.Context, _ bridge.Scope, fn func(bridge.Tx) error) error {
+	if !s.enter() {
+		return closed()
+	}
+	defer s.active.Done()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r := &request{ctx: ctx, fn: fn, deadline: time.Now().Add(s.opts.LockTimeout), wake: make(chan struct{}, 1)}
+	if leads := s.queue.join(r); !leads {
+		leads, err := s.queue.await(r)
+		if !leads && r.panicked == nil {
+			return err
+		}
+		if leads {
+			s.lead(r)
+		}
+	} else {
+		s.lead(r)
+	}
+	if r.panicked != nil {
+		panic(r.panicked)
+	}
+	return r.err
+}
+
+// Close implements [bridge.Store].
+func (s *Store) Close() error {
+	s.mu.Lock()
+	was := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if was {
+		return nil
+	}
+	s.active.Wait()
+	s.watch.close()
+	return errors.Join(s.pool.close(), s.writer.close(), s.turn.close())
+}
+
+// enter reports whether the store is open, and keeps it so until active.Done.
+func (s *Store) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.active.Add(1)
+	}
+	return !s.closed
+}
