@@ -1,0 +1,243 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"agentbridge/internal/bridge"
+)
+
+func modelPromises() []promise {
+	return []promise{{"Store_DoesWhatTheModelDoes", likeTheModel}}
+}
+
+// likeTheModel puts random updates, some of which are given up, to the store and to the model, and compares all that can be read.
+func likeTheModel(t *testing.T, e Engine) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m := &machine{t: t, engine: e, address: e.New(t), model: newModel()}
+		defer m.close()
+		m.reopen(rt)
+		rt.Repeat(map[string]func(*rapid.T){"": m.compare, "update": m.update, "update, again": m.update, "reopen": m.reopen})
+	})
+}
+
+// machine is a store and what should be in it.
+type machine struct {
+	t       testing.TB
+	engine  Engine
+	address string
+	stores  []bridge.Store // handles on one store
+	model   *model
+}
+
+// reopen closes all handles and opens two new ones. What is private starts anew.
+func (m *machine) reopen(rt *rapid.T) {
+	m.close()
+	n := 2
+	if m.engine.Private {
+		n, m.model = 1, newModel()
+	}
+	for range n {
+		s, err := m.engine.Open(m.address)
+		if err != nil {
+			rt.Fatalf("open the store: %v", err)
+		}
+		m.stores = append(m.stores, s)
+	}
+}
+
+func (m *machine) close() {
+	for _, s := range m.stores {
+		if err := s.Close(); err != nil {
+			m.t.Errorf("Close() = %v", err)
+		}
+	}
+	m.stores = nil
+}
+
+func (m *machine) compare(rt *rapid.T) {
+	want, err := dump(m.model)
+	if err != nil {
+		rt.Fatalf("storetest: %v", err)
+	}
+	s := m.stores[rapid.IntRange(0, len(m.stores)-1).Draw(rt, "handle")]
+	var got []shelf
+	if err := s.View(m.t.Context(), func(tx bridge.Tx) (err error) { got, err = dump(tx); return err }); err != nil {
+		rt.Fatalf("View = %v", err)
+	}
+	if diff := diff(got, want); diff != "" {
+		rt.Fatalf("the store differs from the model (-model +store):\n%s", diff)
+	}
+}
+
+// errGivenUp ends an update that changed its mind.
+var errGivenUp = errors.New("given up")
+
+func (m *machine) update(rt *rapid.T) {
+	s := m.stores[rapid.IntRange(0, len(m.stores)-1).Draw(rt, "handle")]
+	scope := rapid.SampledFrom([]bridge.Scope{bridge.Deployment, bridge.InConversation(convID(1)), bridge.OfAgent(agentID(1))}).Draw(rt, "scope")
+	steps := make([]step, rapid.IntRange(1, 8).Draw(rt, "steps"))
+	for i := range steps {
+		steps[i] = drawStep(rt)
+	}
+	giveUp := rapid.IntRange(0, 4).Draw(rt, "give up") == 0
+	lookInside := rapid.Bool().Draw(rt, "look inside")
+
+	// The engine may run fn more than once, so each run begins with a fresh copy, and may do so on another goroutine, so
+	// nothing in it ends the test.
+	var after *model
+	var odd string
+	var returned error
+	err := s.Update(m.t.Context(), scope, func(tx bridge.Tx) (err error) {
+		defer func() { returned = err }()
+		after, odd = m.model.clone(tx.Now()), ""
+		for _, step := range steps {
+			got, want := step.do(tx), step.do(after)
+			if verdict(got) != verdict(want) {
+				odd = fmt.Sprintf("%s = %v, the model says %v", step.name, got, want)
+			}
+			if got != nil && !errors.Is(got, bridge.NotFound) {
+				return got
+			}
+		}
+		if lookInside {
+			want, _ := dump(after)
+			got, err := dump(tx)
+			if err != nil {
+				return err
+			}
+			if diff := diff(got, want); diff != "" {
+				odd = "a transaction reads otherwise than it wrote (-model +store):\n" + diff
+			}
+		}
+		if giveUp {
+			return errGivenUp
+		}
+		return nil
+	})
+	switch {
+	case odd != "":
+		rt.Fatal(odd)
+	case err != returned:
+		rt.Fatalf("Update = %v, its fn returned %v", err, returned)
+	case err == nil:
+		m.model = after
+	}
+}
+
+// verdict is what of an error the contract fixes.
+func verdict(err error) string {
+	switch {
+	case err == nil:
+		return "nil"
+	case errors.Is(err, bridge.NotFound):
+		return "not_found"
+	case errors.Is(err, bridge.Conflict):
+		return "conflict"
+	}
+	return "other"
+}
+
+// step is one call, for the store and for the model.
+type step struct {
+	name string
+	do   func(tx bridge.Tx) error
+}
+
+// drawStep draws a write with keys from a few and values from a few more, so that rows meet.
+func drawStep(rt *rapid.T) step {
+	number := func(what string) int { return rapid.IntRange(1, 3).Draw(rt, what) }
+	moment := func(what string) time.Time {
+		n := rapid.IntRange(0, 1<<20).Draw(rt, what)
+		if n%5 == 0 {
+			return time.Time{}
+		}
+		return at(n)
+	}
+	unique := func(key int) time.Time { return at(4*rapid.IntRange(0, 1<<20).Draw(rt, "moment") + key) } // never that of another key, where the order of equals is open
+	text := func() string {
+		return rapid.StringOfN(rapid.RuneFrom([]rune("aB_é語\U0001F98A'\"\\\n")), 0, 5, -1).Draw(rt, "text")
+	}
+	name := func() string { return rapid.SampledFrom([]string{"alpha", "Beta", "b_a"}).Draw(rt, "name") }
+	bytes := func() []byte { return rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(rt, "bytes") }
+	n, agent := number("conversation"), agentID(number("agent"))
+	id := convID(n)
+
+	kind := rapid.SampledFrom([]string{
+		"PutMeta", "PutAgent", "PutToken", "PutConversation", "EraseConversation", "PutMember", "PutMember", "PutInvite", "AddMessage", "AddMessage",
+		"AddDelivery", "AddDelivery", "AddDelivery", "PutDelivery", "PutPresence", "DropPresence", "Charge", "Charge", "AddEntry",
+	}).Draw(rt, "step")
+	s := step{name: kind}
+	switch kind {
+	case "PutMeta":
+		key, value := name(), bytes()
+		s.do = func(tx bridge.Tx) error { return tx.PutMeta(key, value) }
+	case "PutAgent":
+		row := bridge.Agent{ID: agent, Name: name(), Local: rapid.Bool().Draw(rt, "local"), CreatedAt: moment("created")}
+		s.do = func(tx bridge.Tx) error { return tx.PutAgent(row) }
+	case "PutToken":
+		k := number("token")
+		row := bridge.Token{ID: tokenID(k), Agent: agent, KeyID: text(), Tag: bytes(), Seal: bytes(), CreatedAt: unique(k), ExpiresAt: moment("expires"), RevokedAt: moment("revoked")}
+		s.do = func(tx bridge.Tx) error { return tx.PutToken(row) }
+	case "PutConversation":
+		row := bridge.Conversation{ID: id, Title: text(), Creator: agent, CreatedAt: unique(n), ExpiresAt: moment("expires"), ClosedAt: moment("closed"), DueAt: unique(n), LastSeq: int64(number("seq")), Key: bytes(), Head: bytes()}
+		s.do = func(tx bridge.Tx) error { return tx.PutConversation(row) }
+	case "EraseConversation":
+		s.do = func(tx bridge.Tx) error { return tx.EraseConversation(id) }
+	case "PutMember":
+		row := bridge.Member{Conversation: id, Name: name(), Role: text(), Rank: bridge.Peer, Agent: agent, InvitedAt: moment("invited"), JoinedAt: moment("joined"), RevokedAt: moment("revoked"), Note: text()}
+		s.do = func(tx bridge.Tx) error { return tx.PutMember(row) }
+	case "PutInvite":
+		k := number("invite")
+		row := bridge.Invite{ID: inviteID(k), Conversation: id, Name: name(), Tag: bytes(), CreatedAt: unique(k), UsedAt: moment("used"), Failures: number("failures"), Void: rapid.Bool().Draw(rt, "void")}
+		s.do = func(tx bridge.Tx) error { return tx.PutInvite(row) }
+	case "AddMessage":
+		row := bridge.Message{ID: messageID(number("message")), Conversation: id, Seq: int64(number("seq")), From: name(), Rank: bridge.Worker, Text: text(), ActionType: bridge.Info, Files: rapid.SliceOfN(rapid.Just("f"), 0, 2).Draw(rt, "files"), SentAt: moment("sent")}
+		s.do = func(tx bridge.Tx) error { return tx.AddMessage(row) }
+	case "AddDelivery", "PutDelivery":
+		row := drawDelivery(rt, id, name(), int64(number("seq")))
+		row.At = moment("at")
+		write := bridge.Tx.AddDelivery
+		if kind == "PutDelivery" {
+			write = bridge.Tx.PutDelivery
+		}
+		s.do = func(tx bridge.Tx) error {
+			if err := write(tx, row); err != nil {
+				return fmt.Errorf("%w: %v", errKey, err) // the contract leaves the code open
+			}
+			return nil
+		}
+	case "PutPresence":
+		row := bridge.Presence{Agent: agent, Instance: bridge.Instance(name()), Client: text(), HeartbeatAt: moment("heartbeat"), ProgressAt: moment("progress")}
+		s.do = func(tx bridge.Tx) error { return tx.PutPresence(row) }
+	case "DropPresence":
+		before := moment("before")
+		s.do = func(tx bridge.Tx) error { return tx.DropPresence(before) }
+	case "Charge":
+		account := rapid.SampledFrom(accounts).Draw(rt, "account")
+		s.do = func(tx bridge.Tx) error {
+			n, _, err := tx.Charges(account, 1)
+			if err != nil {
+				return err
+			}
+			return tx.Charge(account, n, 3)
+		}
+	case "AddEntry":
+		row := bridge.LogEntry{Log: string(id), N: int64(number("n")), At: moment("at"), Actor: name(), Action: "send", Record: bytes()}
+		s.do = func(tx bridge.Tx) error { return tx.AddEntry(row) }
+	}
+	return s
+}
+
+func drawDelivery(rt *rapid.T, id bridge.ConversationID, recipient string, seq int64) bridge.Delivery {
+	d := delivery(1, recipient, seq, rapid.SampledFrom([]bridge.DeliveryState{bridge.Stored, bridge.Delivered, bridge.Acked, bridge.Dead}).Draw(rt, "state"))
+	d.Conversation = id
+	if d.Instance != "" {
+		d.Instance = rapid.SampledFrom([]bridge.Instance{"proc_1", "proc_2"}).Draw(rt, "instance")
+	}
+	return d
+}
