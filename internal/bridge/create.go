@@ -149,12 +149,7 @@ func (r *room) inviteAll(partners []Partner) (res CreateResult, err error) {
 			return res, err
 		}
 	}
-	seats := 0
-	for _, m := range r.all {
-		if m.RevokedAt.IsZero() {
-			seats++
-		}
-	}
+	seats := 1 + len(r.partners())
 	for _, p := range partners {
 		m, taken := r.member(p.Name)
 		switch {
@@ -166,10 +161,12 @@ func (r *room) inviteAll(partners []Partner) (res CreateResult, err error) {
 		case !taken:
 			seats++
 		}
-		if seats > r.s.conf.MaxMembers {
-			return res, Errorf(Invalid, "a conversation has at most %d members", r.s.conf.MaxMembers).WithHint("create a second conversation for the others")
-		}
-		code, err := r.invite(p, m, taken, seats)
+	}
+	if seats > r.s.conf.MaxMembers {
+		return res, Errorf(Invalid, "a conversation has at most %d members", r.s.conf.MaxMembers).WithHint("create a second conversation for the others")
+	}
+	for _, p := range partners {
+		code, err := r.invite(p, seats)
 		if err != nil {
 			return res, err
 		}

@@ -18,8 +18,9 @@ const (
 	codeFailures = 5
 )
 
-// invite makes or renews a seat and gives its code. Older codes for the seat are void from now on.
-func (r *room) invite(p Partner, m Member, seated bool, seats int) (code InviteCode, err error) {
+// invite makes or renews a seat, one of so many, and gives its code. Older codes for the seat are void from now on.
+func (r *room) invite(p Partner, seats int) (code InviteCode, err error) {
+	m, seated := r.member(p.Name)
 	if !seated {
 		m = Member{Conversation: r.c.ID, Name: p.Name, InvitedAt: r.now, Rank: Worker}
 		if seats == 2 {

@@ -120,11 +120,11 @@ func (s *Service) pulse(tx Tx, c Caller, p Pulse) error {
 	}
 	if p.Progress {
 		row.ProgressAt = now
+		s.lastSeen.mark(c.Instance)
 	}
 	if p.End {
 		row.EndedAt = now
 	}
-	s.lastSeen.mark(c.Instance)
 	return tx.PutPresence(row)
 }
 

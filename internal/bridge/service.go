@@ -67,7 +67,7 @@ type Service struct {
 	log   *slog.Logger
 
 	contentKeys sync.Map // ConversationID to []byte: keys never change, so they are read once
-	lastSeen    recent   // by Instance: when its presence was written
+	lastSeen    recent   // by Instance: when its progress was written
 
 	mu       sync.Mutex // guards refusals
 	refusals map[refusal]int
