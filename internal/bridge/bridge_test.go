@@ -22,6 +22,8 @@ type world struct {
 	ctx   context.Context
 	store bridge.Store
 
+	tampered bool // by the test itself: it does not hold together
+
 	mu   sync.Mutex // guards dead
 	dead map[bridge.Instance]bool
 }
@@ -38,7 +40,7 @@ func newWorld(t *testing.T, opts ...option) *world {
 	t.Cleanup(func() { store.Close() })
 	w := worldOn(t, store, opts...)
 	t.Cleanup(func() {
-		if !t.Failed() {
+		if !t.Failed() && !w.tampered {
 			w.holdsTogether()
 		}
 	})

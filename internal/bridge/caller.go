@@ -16,7 +16,7 @@ func (s *Service) resolve(ctx context.Context, c Caller, id ConversationID) (Con
 			return id, key.([]byte), nil
 		}
 	}
-	var key []byte
+	var found []byte
 	err := s.store.View(ctx, func(tx Tx) error {
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
@@ -28,18 +28,15 @@ func (s *Service) resolve(ctx context.Context, c Caller, id ConversationID) (Con
 			}
 			id = only
 		}
-		row, err := tx.Conversation(id)
-		if err != nil {
-			return missing(err, "no conversation %s", s.showID(string(id)))
-		}
-		key = row.Key
-		return nil
+		key, err := s.keyOf(tx, id)
+		found = key
+		return err
 	})
 	if err != nil {
 		return "", nil, err
 	}
-	s.contentKeys.Store(id, key)
-	return id, key, nil
+	s.contentKeys.Store(id, found)
+	return id, found, nil
 }
 
 // only finds the caller's only conversation: the only open one, else the only one.
@@ -78,17 +75,22 @@ func (s *Service) only(tx Tx, c Caller) (ConversationID, error) {
 
 // conversationKey reads the key of a conversation that has one.
 func (s *Service) conversationKey(ctx context.Context, id ConversationID) (key []byte, err error) {
-	err = s.store.View(ctx, func(tx Tx) error {
-		row, err := tx.Conversation(id)
-		if err != nil {
-			return missing(err, "no conversation %s", s.showID(string(id)))
-		}
-		if key = row.Key; !row.ErasedAt.IsZero() {
-			return Errorf(NotFound, "conversation %s was erased", id)
-		}
-		return nil
+	err = s.store.View(ctx, func(tx Tx) (err error) {
+		key, err = s.keyOf(tx, id)
+		return err
 	})
 	return key, err
+}
+
+func (s *Service) keyOf(tx Tx, id ConversationID) ([]byte, error) {
+	row, err := tx.Conversation(id)
+	switch {
+	case err != nil:
+		return nil, s.noConversation(err, id)
+	case !row.ErasedAt.IsZero():
+		return nil, erased(id)
+	}
+	return row.Key, nil
 }
 
 // begin charges a call that belongs to no single conversation to the agent, and notes that it is there and doing something.

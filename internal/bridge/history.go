@@ -51,7 +51,7 @@ func (s *Service) logs(ctx context.Context, id ConversationID) (logs []string, e
 		if id != "" {
 			logs = []string{string(id)}
 			_, err := tx.Conversation(id)
-			return missing(err, "no conversation %s", s.showID(string(id)))
+			return s.noConversation(err, id)
 		}
 		logs, err = tx.Logs()
 		return err

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -27,10 +28,10 @@ type room struct {
 func (s *Service) open(tx Tx, id ConversationID) (*room, error) {
 	c, err := tx.Conversation(id)
 	if err != nil {
-		return nil, missing(err, "no conversation %s", s.showID(string(id)))
+		return nil, s.noConversation(err, id)
 	}
 	if !c.ErasedAt.IsZero() {
-		return nil, Errorf(NotFound, "conversation %s was erased", id).WithHint("its audit log is kept: agentbridge audit show --conversation %s", id)
+		return nil, erased(id)
 	}
 	all, err := tx.Members(id)
 	if err != nil {
@@ -172,10 +173,18 @@ func phase(c Conversation, now time.Time) Phase {
 	return Open
 }
 
-// showID shows an id that came from outside in an error text, if it can be shown.
-func (s *Service) showID(id string) string {
-	if len(id) > 64 || s.checkName("id", id) != nil {
-		return "of that id"
+// noConversation answers [NotFound] for people, and shows the id if it can be shown; other errors stay.
+func (s *Service) noConversation(err error, id ConversationID) error {
+	if !errors.Is(err, NotFound) {
+		return err
 	}
-	return id
+	shown := "of that id"
+	if s.checkName("id", string(id)) == nil {
+		shown = string(id)
+	}
+	return Errorf(NotFound, "there is no conversation %s", shown).WithHint("`agentbridge list` shows them; leave conversation_id out to use the only one you are in")
+}
+
+func erased(id ConversationID) *Error {
+	return Errorf(NotFound, "conversation %s was erased", id).WithHint("its audit log is kept: agentbridge audit show --conversation %s", id)
 }

@@ -95,7 +95,7 @@ func (s *Service) Show(ctx context.Context, id ConversationID) (v View, err erro
 	err = s.store.View(ctx, func(tx Tx) error {
 		c, err := tx.Conversation(id)
 		if err != nil {
-			return missing(err, "no conversation %s", s.showID(string(id)))
+			return s.noConversation(err, id)
 		}
 		v, err = s.view(tx, c)
 		return err
@@ -172,7 +172,7 @@ func inviteState(i Invite, now time.Time) string {
 func (s *Service) Messages(ctx context.Context, id ConversationID, after int64, limit int) (list []Message, err error) {
 	err = s.store.View(ctx, func(tx Tx) error {
 		if _, err := tx.Conversation(id); err != nil {
-			return missing(err, "no conversation %s", s.showID(string(id)))
+			return s.noConversation(err, id)
 		}
 		list, err = tx.Messages(id, after, limit)
 		return err

@@ -118,6 +118,7 @@ func TestToken_ARowEditedByHandIsRefused(t *testing.T) {
 	for name, edit := range edits {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
+			w.tampered = true
 			c := w.agent("alpha")
 			if name == "unrevoked" {
 				if err := w.RevokeToken(w.ctx, c.Token()); err != nil {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"regexp"
@@ -17,7 +18,7 @@ import (
 // It knows the rules' rows, so it is for stores that the rules, or the histories of this suite, have written.
 func Invariants(t testing.TB, s bridge.Store) {
 	t.Helper()
-	err := s.View(t.Context(), func(tx bridge.Tx) error {
+	err := s.View(context.WithoutCancel(t.Context()), func(tx bridge.Tx) error {
 		i := &inspection{tx: tx, fail: t.Errorf, known: map[string]bool{bridge.DeploymentLog: true}, unread: map[bridge.AgentID]int{}, held: map[bridge.Holder]bool{}}
 		return i.store()
 	})
