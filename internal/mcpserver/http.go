@@ -1,0 +1,175 @@
+package mcpserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"agentbridge/internal/bridge"
+)
+
+const (
+	// modern is the first revision of the protocol without sessions; its clients name it in every request.
+	modern          = "2026-07-28"
+	protocolVersion = "Mcp-Protocol-Version"
+	sessionID       = "Mcp-Session-Id"
+	// sessionTimeout is for clients of the older protocol that left without a word.
+	sessionTimeout = time.Hour
+	// maxBody holds the longest message with every character escaped, and some room.
+	maxBody = 2 << 20
+)
+
+// Handler serves both generations of the protocol at one address: without sessions to those who name a modern version, with
+// sessions to the others. Every request needs a valid bearer token of an agent (RFC 6750), and a session belongs to the token that
+// began it.
+func (s *Server) Handler() http.Handler {
+	get := func(*http.Request) *mcp.Server { return s.mcp }
+	stateless := mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{
+		Stateless: true, PropagateRequestCancellation: true,
+		DisableLocalhostProtection: s.opt.BehindProxy, MaxRequestBodyBytes: maxBody,
+	})
+	stateful := stateless
+	if !s.opt.Sessionless {
+		stateful = mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{
+			SessionTimeout:             sessionTimeout,
+			DisableLocalhostProtection: s.opt.BehindProxy, MaxRequestBodyBytes: maxBody,
+		})
+	}
+	route := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isModern(r) {
+			stateless.ServeHTTP(w, r)
+		} else {
+			stateful.ServeHTTP(w, r)
+		}
+	})
+	// The SDK hands on what this verifier gives, which was verified before.
+	carry := auth.RequireBearerToken(func(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
+		return exchangeFrom(ctx).tokenInfo(), nil
+	}, &auth.RequireBearerTokenOptions{AllowMissingExpiration: true})(route)
+	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.serve(w, r, carry)
+	}))
+}
+
+// serve takes one HTTP request through its exchange.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	arrived := s.answers.moment()
+	if foreign(r) {
+		http.Error(w, "forbidden: the request comes from a page of another site", http.StatusForbidden)
+		return
+	}
+	caller, err := s.authenticate(r)
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	x := &exchange{caller: caller, line: string(caller.Instance), remote: true}
+	if !isModern(r) && !s.opt.Sessionless {
+		x.line += "/" + r.Header.Get(sessionID)
+	}
+	if err := identify(w, r, x); err != nil {
+		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
+		return
+	}
+	x.gone, x.end = context.WithCancel(r.Context())
+	defer x.end()
+	body := newStream(w, func() bool { return s.answers.holds(x) }, func() bool { s.answers.nearly(x); return r.Context().Err() == nil })
+	x.opened = body.open
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	if r.Method != http.MethodPost {
+		next.ServeHTTP(body, r)
+		body.close()
+		return
+	}
+	s.answers.arrived(x, arrived)
+	next.ServeHTTP(body, r)
+	if lost := s.answers.over(x, body.close()); lost != "" {
+		s.giveBack(caller, lost)
+	}
+}
+
+// isModern reports whether a request names a version of the protocol that has no sessions.
+func isModern(r *http.Request) bool { return r.Header.Get(protocolVersion) >= modern }
+
+// foreign reports whether a browser sent the request for another site's page. The protection around the handler lets reads pass,
+// and a GET opens a stream here.
+func foreign(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	u, err := url.Parse(origin)
+	return err != nil || u.Host != r.Host
+}
+
+// identify finds the JSON-RPC id of a request where it will be needed: to cancel it, or to mark the notifications it asks for. A
+// request that cannot be read is for the SDK to answer.
+func identify(w http.ResponseWriter, r *http.Request, x *exchange) error {
+	if r.Method != http.MethodPost || isModern(r) && r.Header.Get("Mcp-Method") != "subscriptions/listen" {
+		return nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return err
+	}
+	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
+	msg, err := jsonrpc.DecodeMessage(body)
+	if req, ok := msg.(*jsonrpc.Request); ok && err == nil {
+		x.id = req.ID
+	} else {
+		x.many = true
+	}
+	return nil
+}
+
+// failing is what is left of a body that could not be read to its end.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) {
+	if f.err == nil {
+		return 0, io.EOF
+	}
+	return 0, f.err
+}
+
+// authenticate finds out who sent a request.
+func (s *Server) authenticate(r *http.Request) (bridge.Caller, error) {
+	fields := strings.Fields(r.Header.Get("Authorization"))
+	if len(fields) != 2 || !strings.EqualFold(fields[0], "Bearer") {
+		return bridge.Caller{}, errNoToken
+	}
+	return s.svc.Authenticate(r.Context(), fields[1], "", false)
+}
+
+var errNoToken = errors.New("no bearer token")
+
+// refuse answers a request of nobody. Why a token is not good is not said, unless it was good once: its owner can renew it.
+func (s *Server) refuse(w http.ResponseWriter, err error) {
+	e := bridge.AsError(err)
+	challenge, text := `Bearer realm="agentbridge", error="invalid_token"`, "a valid bearer token is needed"
+	switch {
+	case errors.Is(err, errNoToken):
+		challenge = `Bearer realm="agentbridge"`
+	case e.Code == bridge.Expired:
+		challenge += `, error_description="the token has expired"`
+		text = e.Message + "\nhint: " + e.Hint
+	case e.Code != bridge.Denied:
+		if e.Code == bridge.Internal && !cancelled(err) {
+			s.log.Error("authenticate", "error", err)
+		}
+		http.Error(w, e.Message, bridge.Codes[e.Code].HTTP)
+		return
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, text, http.StatusUnauthorized)
+}

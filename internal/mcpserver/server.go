@@ -1,0 +1,144 @@
+// Package mcpserver offers a bridge to agents as an MCP server, on stdio and over streamable HTTP.
+//
+// It speaks both generations of the protocol on either transport, holds no state that matters, and adds no rule of its own: every
+// right, limit and answer is the bridge's.
+package mcpserver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"agentbridge/internal/bridge"
+)
+
+// Options is what a [Server] may be told. The zero value serves.
+type Options struct {
+	Version string       // of this program, as clients show it
+	Log     *slog.Logger // nil: silent
+
+	// BehindProxy is for a hub that a reverse proxy on the same machine passes requests to, with their own Host. Without it a request
+	// to a loopback address must name a loopback host, so that no web page can reach the hub through a name of its own.
+	BehindProxy bool
+	// Sessionless serves clients of the older protocol without HTTP sessions too, so that any of several hubs can answer any request.
+	Sessionless bool
+}
+
+// Server is an MCP server over a bridge. It is safe for concurrent use by any number of clients.
+type Server struct {
+	svc *bridge.Service
+	log *slog.Logger
+	mcp *mcp.Server
+	opt Options
+
+	answers     answers
+	feeds       feeds
+	notify      mcp.MethodHandler // sends a notification to a session
+	connections atomic.Uint64
+
+	closing context.Context
+	close   context.CancelFunc
+}
+
+// New makes a server. It starts nothing; [Server.Close] ends what its clients started.
+func New(svc *bridge.Service, o Options) *Server {
+	s := &Server{svc: svc, log: o.Log, opt: o}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.closing, s.close = context.WithCancel(context.Background())
+	s.mcp = mcp.NewServer(&mcp.Implementation{Name: "agentbridge", Title: "agentbridge", Version: o.Version}, &mcp.ServerOptions{
+		Instructions: instructions,
+		Logger:       slog.New(atLeast{s.log.Handler(), slog.LevelWarn}), // below, it tells of every request
+		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}, Resources: &mcp.ResourceCapabilities{Subscribe: true}},
+		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
+
+		SubscribeHandler:   s.subscribe,
+		UnsubscribeHandler: s.unsubscribe,
+	})
+	s.mcp.AddReceivingMiddleware(s.receive)
+	s.mcp.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		s.notify = next
+		return next
+	})
+	s.addTools()
+	s.addResources()
+	return s
+}
+
+// Close ends every wait and subscription with its proper answer, and every session after it. Requests that come later are served
+// without waiting.
+func (s *Server) Close() {
+	s.feeds.mu.Lock()
+	s.close()
+	s.feeds.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	s.answers.drain(ctx) // a session that closes answers nobody
+	var wg sync.WaitGroup
+	for session := range s.mcp.Sessions() {
+		wg.Go(func() { session.Close() })
+	}
+	wg.Wait()
+	s.feeds.running.Wait()
+}
+
+// closeWithin is how long closing waits for clients to take their answers.
+const closeWithin = 2 * time.Second
+
+// receive is what every request and notification passes: it finds the exchange and puts it where handlers look for it.
+func (s *Server) receive(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		x := exchangeOf(req)
+		if x == nil {
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "nobody knows who sent this"}
+		}
+		ctx = context.WithValue(ctx, exchangeKey{}, x)
+		if x.opened != nil {
+			x.opened()
+		}
+		switch method {
+		case "notifications/cancelled":
+			if p, ok := req.GetParams().(*mcp.CancelledParams); ok && p != nil {
+				s.cancelled(x, p.RequestID)
+			}
+		case "subscriptions/listen":
+			if r, ok := req.(*mcp.SubscriptionsListenRequest); ok {
+				return s.listen(ctx, r)
+			}
+		}
+		return next(ctx, method, req)
+	}
+}
+
+// cancelled ends a request that the client gave up, and takes back what its answer held. Notifications are handled in order, so
+// this is done before the client's next request is looked at.
+func (s *Server) cancelled(x *exchange, requestID any) {
+	id, err := jsonrpc.MakeID(requestID)
+	if err != nil {
+		return
+	}
+	for _, receipt := range s.answers.cancelled(x.line, id) {
+		s.giveBack(x.caller, receipt)
+	}
+}
+
+// atLeast lets only records of a level or above through.
+type atLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+func (h atLeast) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= h.level && h.Handler.Enabled(ctx, l)
+}
+
+func (h atLeast) WithAttrs(a []slog.Attr) slog.Handler {
+	return atLeast{h.Handler.WithAttrs(a), h.level}
+}
+func (h atLeast) WithGroup(n string) slog.Handler { return atLeast{h.Handler.WithGroup(n), h.level} }

@@ -1,0 +1,214 @@
+package mcpserver
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"agentbridge/internal/bridge"
+)
+
+// maxLine is the longest request on stdio, in bytes. A longer one ends the session: what follows it cannot be trusted to be a
+// request.
+const maxLine = 16 << 20
+
+// ServeStdio serves one client over in and out, one JSON-RPC message a line, until the client closes in, or ctx ends. It closes
+// both. What it returns is nil if the client left of itself.
+func (s *Server) ServeStdio(ctx context.Context, caller bridge.Caller, in io.ReadCloser, out io.WriteCloser) error {
+	ctx, stop := context.WithCancel(ctx) // ends the waits of this client, which the SDK would not
+	defer stop()
+	line := fmt.Sprintf("%s/%d", caller.Instance, s.connections.Add(1))
+	defer s.answers.hangUp(line)
+	c := &stdioConn{
+		Server: s, ctx: ctx, caller: caller, line: line,
+		in: in, out: out, lines: make(chan []byte), closed: make(chan struct{}), asked: map[jsonrpc.ID]*exchange{},
+	}
+	session, err := s.mcp.Connect(context.WithoutCancel(ctx), c, nil)
+	if err != nil {
+		return fmt.Errorf("connect stdio: %w", err)
+	}
+	defer context.AfterFunc(ctx, func() { session.Close() })()
+	err = session.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// stdioConn is newline-delimited JSON-RPC. Unlike the SDK's it stays alive when a line is not JSON, and it tells when a request
+// arrived and when its answer was written.
+type stdioConn struct {
+	*Server
+	ctx    context.Context // ends when this client is not served any more
+	caller bridge.Caller
+	line   string
+
+	in     io.ReadCloser
+	out    io.WriteCloser
+	lines  chan []byte
+	err    error // why lines ended; set before lines is closed
+	closed chan struct{}
+	once   sync.Once
+
+	writing sync.Mutex // guards out
+	mu      sync.Mutex // guards asked
+	asked   map[jsonrpc.ID]*exchange
+}
+
+// Connect makes the connection its own transport.
+func (c *stdioConn) Connect(context.Context) (mcp.Connection, error) {
+	// It ends when in does. Where in cannot be interrupted it stays behind, blocked, until the process ends.
+	go c.scan()
+	return c, nil
+}
+
+// SessionID is empty: there is one session.
+func (c *stdioConn) SessionID() string { return "" }
+
+func (c *stdioConn) scan() {
+	defer close(c.lines)
+	scanner := bufio.NewScanner(c.in)
+	scanner.Buffer(make([]byte, 0, 64<<10), maxLine)
+	for scanner.Scan() {
+		line := bytes.TrimSpace(scanner.Bytes())
+		if len(line) == 0 {
+			continue
+		}
+		select {
+		case c.lines <- bytes.Clone(line):
+		case <-c.closed:
+			return
+		}
+	}
+	c.err = scanner.Err()
+}
+
+// Read gives the next message. A line that holds none is answered here.
+func (c *stdioConn) Read(ctx context.Context) (jsonrpc.Message, error) {
+	for {
+		select {
+		case line, ok := <-c.lines:
+			if !ok {
+				if c.err != nil {
+					return nil, fmt.Errorf("read a request: %w", c.err)
+				}
+				return nil, io.EOF
+			}
+			msg, complaint := decode(line)
+			if req, ok := msg.(*jsonrpc.Request); ok && !c.arrived(req) {
+				complaint = complain(-32600, "the id is in use by a request that was not answered yet")
+			}
+			if complaint == "" {
+				return msg, nil
+			}
+			if err := c.put([]byte(complaint)); err != nil {
+				return nil, err
+			}
+		case <-c.closed:
+			return nil, io.EOF
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// decode reads a message, or gives the line to answer with.
+func decode(line []byte) (msg jsonrpc.Message, complaint string) {
+	if !json.Valid(line) {
+		return nil, complain(-32700, "parse error: one JSON-RPC message a line")
+	}
+	msg, err := jsonrpc.DecodeMessage(line)
+	if err != nil {
+		return nil, complain(-32600, "invalid request: a JSON-RPC 2.0 message, no batch")
+	}
+	return msg, ""
+}
+
+// complain is the answer to what cannot be told to be a request of its own.
+func complain(code int, message string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":null,"error":{"code":%d,"message":%q}}`+"\n", code, message)
+}
+
+// arrived gives the request its exchange, unless it has the id of one under way: the SDK would not answer it.
+func (c *stdioConn) arrived(req *jsonrpc.Request) bool {
+	x := &exchange{caller: c.caller, line: c.line, id: req.ID, gone: c.ctx, end: func() {}}
+	req.Extra = &mcp.RequestExtra{TokenInfo: x.tokenInfo()}
+	if !req.IsCall() {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, used := c.asked[req.ID]; used {
+		return false
+	}
+	x.gone, x.end = context.WithCancel(c.ctx)
+	c.asked[req.ID] = x
+	c.answers.arrived(x, c.answers.moment())
+	return true
+}
+
+// Write writes a message whole, or fails. The answer that holds a batch goes in two parts, see [answers].
+func (c *stdioConn) Write(_ context.Context, msg jsonrpc.Message) error {
+	data, err := jsonrpc.EncodeMessage(msg)
+	if err != nil {
+		return err
+	}
+	data = append(data, '\n')
+	res, ok := msg.(*jsonrpc.Response)
+	if !ok {
+		return c.put(data)
+	}
+	c.mu.Lock()
+	x := c.asked[res.ID]
+	delete(c.asked, res.ID)
+	c.mu.Unlock()
+	if x == nil {
+		return c.put(data)
+	}
+	defer x.end()
+	err = c.putAnswer(x, data)
+	if lost := c.answers.over(x, err == nil); lost != "" {
+		c.giveBack(c.caller, lost)
+	}
+	return err
+}
+
+func (c *stdioConn) putAnswer(x *exchange, data []byte) error {
+	if !c.answers.holds(x) {
+		return c.put(data)
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	last := len(data) - 1
+	if _, err := c.out.Write(data[:last]); err != nil {
+		return err
+	}
+	c.answers.nearly(x)
+	_, err := c.out.Write(data[last:])
+	return err
+}
+
+func (c *stdioConn) put(data []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	_, err := c.out.Write(data)
+	return err
+}
+
+// Close closes both ends.
+func (c *stdioConn) Close() error {
+	var err error
+	c.once.Do(func() {
+		close(c.closed)
+		err = errors.Join(c.in.Close(), c.out.Close())
+	})
+	return err
+}

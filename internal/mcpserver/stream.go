@@ -1,0 +1,127 @@
+package mcpserver
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// keepAliveEvery is how often a stream that has nothing to say says so: proxies and some clients drop a silent one.
+const keepAliveEvery = 15 * time.Second
+
+// stream is the response to one HTTP request. It keeps a waiting stream alive, which the SDK does not, and tells when the answer
+// went out and whether it did.
+type stream struct {
+	http.ResponseWriter
+	flush  func() error
+	holds  func() bool // whether what is written now is an answer that must be known to have gone out
+	nearly func() bool // called when all but its last byte was written; false: the client went away
+	beat   *time.Timer
+
+	mu     sync.Mutex // guards the ResponseWriter and all below
+	ready  bool       // the SDK has set the headers and answers as a stream
+	begun  bool       // headers were sent
+	ended  bool       // the handler returned
+	whole  bool       // such an answer was written to its last byte
+	failed bool       // a write failed
+}
+
+func newStream(w http.ResponseWriter, holds, nearly func() bool) *stream {
+	s := &stream{ResponseWriter: w, flush: http.NewResponseController(w).Flush, holds: holds, nearly: nearly}
+	s.beat = time.AfterFunc(keepAliveEvery, s.keepAlive)
+	return s
+}
+
+// open says that the request is being worked on, so its headers are set.
+func (s *stream) open() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = true
+}
+
+// close ends the stream and reports whether an answer that holds something was written whole.
+func (s *stream) close() bool {
+	s.beat.Stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	return s.whole
+}
+
+func (s *stream) WriteHeader(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begin()
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes an answer that holds something in two parts, see [answers].
+func (s *stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begin()
+	s.ready = true
+	if len(p) == 0 || !s.holds() {
+		return s.put(p)
+	}
+	n, err := s.put(p[:len(p)-1])
+	if err != nil {
+		return n, err
+	}
+	if err := s.flushed(); err != nil {
+		return n, err
+	}
+	// Asked now, because a client may well close the stream when it has its answer.
+	there := s.nearly()
+	m, err := s.put(p[len(p)-1:])
+	if err == nil {
+		err = s.flushed()
+	}
+	s.whole = there && err == nil
+	return n + m, err
+}
+
+// FlushError serves [http.ResponseController].
+func (s *stream) FlushError() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flushed()
+}
+
+func (s *stream) keepAlive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.failed {
+		return
+	}
+	s.beat.Reset(keepAliveEvery)
+	if !s.ready || s.Header().Get("Content-Type") != "text/event-stream" {
+		return
+	}
+	s.begin()
+	if _, err := s.put([]byte(": keep-alive\n\n")); err == nil {
+		s.flushed()
+	}
+}
+
+// begin sets what the SDK does not, before the headers go out.
+func (s *stream) begin() {
+	if s.begun {
+		return
+	}
+	s.begun = true
+	s.Header().Set("Cache-Control", "no-store, no-transform")
+	s.Header().Set("X-Accel-Buffering", "no") // a proxy that buffers would hold messages back
+}
+
+func (s *stream) put(p []byte) (int, error) {
+	n, err := s.ResponseWriter.Write(p)
+	s.failed = s.failed || err != nil
+	return n, err
+}
+
+func (s *stream) flushed() error {
+	err := s.flush()
+	s.failed = s.failed || err != nil
+	return err
+}
