@@ -1,0 +1,85 @@
+package redact
+
+import (
+	"regexp"
+	"strings"
+)
+
+// argument is a quoted or bare word, as a shell takes it.
+const argument = `(?:\\*"([^"\\\n]+)|'([^'\n]+)'|([^\s"']+))`
+
+// commandRules find passwords that programs take in ways of their own. Options with a telling name are left to namedRules.
+func commandRules() []rule {
+	return []rule{
+		{kind: "password", keywords: []string{"mysql", "mariadb", "7z"}, find: option(optionForm{glued: true}, " -p")},
+		{kind: "password", keywords: []string{"sshpass", "mongosh", "mongodump", "mongorestore", "mongo"}, find: option(optionForm{glued: true, apart: true}, " -p")},
+		{kind: "password", keywords: []string{"login"}, find: option(optionForm{apart: true}, " -p")},
+		{kind: "password", keywords: []string{"redis-cli"}, find: option(optionForm{apart: true}, " -a")},
+		{kind: "password", keywords: []string{"ldapsearch", "ldapmodify", "ldapadd", "ldapwhoami"}, find: option(optionForm{apart: true}, " -w")},
+		{kind: "password", keywords: []string{"sqlcmd", "zip", "unzip"}, find: option(optionForm{apart: true}, " -P")},
+		{kind: "password", keywords: []string{"curl"}, find: option(optionForm{apart: true, behind: ":"}, " -u", " --user", " -U", " --proxy-user")},
+		{kind: "password", keywords: []string{"smbclient"}, find: option(optionForm{apart: true, behind: "%"}, " -U")},
+		{kind: "password", keywords: []string{"-pass pass:", "-passin pass:", "-passout pass:"}, expr: `(?i)-pass(?:in|out)? pass:` + argument, judge: isCredential},
+		{kind: "password", keywords: []string{"identified by"}, expr: `(?i)identified\s+by\s+(?:password\s+)?["']([^"'\n]+)["']`, judge: isCredential},
+	}
+}
+
+// ports are what docker and ssh take under the same option.
+var ports = regexp.MustCompile(`\A[\d.:]*:\d+(?:/tcp|/udp)?\z|\A\d{1,5}\z`)
+
+// maxCommand bounds how far behind a program's name its options are looked for.
+const maxCommand = 300
+
+// An optionForm says how a program takes a secret: -pSECRET, -p SECRET (or =SECRET), and what precedes it in its argument.
+type optionForm struct {
+	glued, apart bool
+	behind       string
+}
+
+// option makes a finder of the argument of the first of flags on a command line that the keyword begins.
+func option(form optionForm, flags ...string) finder {
+	return func(text string, at, end int) (int, int) {
+		if !startsWord(text, at) {
+			return 0, 0
+		}
+		line := text[end:min(len(text), end+maxCommand)]
+		line = line[:indexAny(line, "\n|;")]
+		for _, flag := range flags {
+			for from := 0; ; {
+				i := strings.Index(line[from:], flag)
+				if i < 0 {
+					break
+				}
+				from += i + len(flag)
+				if start, stop := form.argument(text, end+from); start < stop {
+					return start, stop
+				}
+			}
+		}
+		return 0, 0
+	}
+}
+
+// argument gives the bounds of the secret in the argument that follows an option's name at text[i:].
+func (f optionForm) argument(text string, i int) (int, int) {
+	start := i
+	for start < len(text) && (text[start] == ' ' || text[start] == '=') {
+		start++
+	}
+	if start == i && !f.glued || start > i && !f.apart {
+		return 0, 0
+	}
+	v := valueAt(text, start)
+	if f.behind != "" {
+		_, secret, ok := strings.Cut(text[v.start:v.stop], f.behind)
+		if !ok {
+			return 0, 0
+		}
+		v.start = v.stop - len(secret)
+	}
+	secret := text[v.start:v.stop]
+	if len(secret) < 3 || secret[0] == '-' || ports.MatchString(secret) || !isCredential(secret) {
+		return 0, 0
+	}
+	return v.start, v.stop
+}

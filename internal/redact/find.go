@@ -1,0 +1,135 @@
+package redact
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxPasses is how often text between masked secrets is looked at again. Ordinary text needs two passes.
+const maxPasses = 16
+
+// A span is a stretch of text, with the rule that found it or, for a placeholder, -1.
+type span struct {
+	start, end int
+	rule       int
+}
+
+// find gives the secrets in text, sorted and disjoint.
+//
+// Masking a secret gives the text around it new edges, and something there may now be a secret too. So the stretches that
+// are left are scanned again, each alone, until nothing more is found: that makes Redact idempotent whatever the rules are,
+// and it is why a rule never sees a placeholder.
+func (s *Scanner) find(text string) ([]Finding, error) {
+	var hidden []span // placeholders and what is found, sorted and disjoint
+	for at := 0; ; {
+		i := strings.Index(text[at:], placeholderOpen)
+		if i < 0 {
+			break
+		}
+		n := placeholderLen(text[at+i:])
+		if n > 0 {
+			hidden = append(hidden, span{at + i, at + i + n, -1})
+		}
+		at += i + max(n, 1)
+	}
+
+	stretches := between(hidden, []span{{0, len(text), -1}})
+	for range maxPasses {
+		var fresh []span
+		var split []span // the stretches in which something was found
+		for _, st := range stretches {
+			if spans := s.scan(text[st.start:st.end], st.start); len(spans) > 0 {
+				fresh = append(fresh, merge(text, spans)...)
+				split = append(split, st)
+			}
+		}
+		if len(fresh) == 0 {
+			return s.findings(hidden), nil
+		}
+		hidden = append(hidden, fresh...)
+		slices.SortFunc(hidden, byStart)
+		stretches = between(fresh, split)
+	}
+	return nil, ErrTangled
+}
+
+// between gives what is left of stretches without hidden, each span of which lies within one of them.
+func between(hidden, stretches []span) []span {
+	var out []span
+	for _, st := range stretches {
+		at := st.start
+		for len(hidden) > 0 && hidden[0].start < st.end {
+			if hidden[0].start > at {
+				out = append(out, span{at, hidden[0].start, -1})
+			}
+			at = hidden[0].end
+			hidden = hidden[1:]
+		}
+		if at < st.end {
+			out = append(out, span{at, st.end, -1})
+		}
+	}
+	return out
+}
+
+// scan tries the rules on one stretch of text, which begins at offset base.
+func (s *Scanner) scan(text string, base int) []span {
+	var spans []span
+	var done []int // by rule: the end of its last secret; made once there is one
+	for at, word := range s.keywords.in(text) {
+		for _, r := range s.byWord[word] {
+			if done != nil && at < done[r] {
+				continue // inside what the rule has found; also what keeps long secrets from being matched over and over
+			}
+			start, end := s.rules[r].find(text, at, at+len(s.keywords.words[word]))
+			if start == end {
+				continue
+			}
+			if done == nil {
+				done = make([]int, len(s.rules))
+			}
+			done[r] = end
+			spans = append(spans, span{base + start, base + end, r})
+		}
+	}
+	return spans
+}
+
+// merge sorts spans and makes one of those that overlap. The earliest rule among them, which is the most specific, names it.
+func merge(text string, spans []span) []span {
+	slices.SortFunc(spans, byStart)
+	out := spans[:0]
+	for _, f := range spans {
+		// A joiner behind the secret belonged to its last character. Left behind the placeholder, Sanitise would remove it.
+		for f.end < len(text) {
+			r, n := utf8.DecodeRuneInString(text[f.end:])
+			if !isJoiner(r) && !isVariation(r) {
+				break
+			}
+			f.end += n
+		}
+		if n := len(out); n > 0 && f.start < out[n-1].end {
+			out[n-1].end = max(out[n-1].end, f.end)
+			out[n-1].rule = min(out[n-1].rule, f.rule)
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func (s *Scanner) findings(spans []span) []Finding {
+	var out []Finding
+	for _, f := range spans {
+		if f.rule >= 0 {
+			out = append(out, Finding{Kind: s.rules[f.rule].kind, Start: f.start, End: f.end})
+		}
+	}
+	return out
+}
+
+func byStart(a, b span) int {
+	return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end))
+}
