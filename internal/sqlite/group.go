@@ -55,8 +55,9 @@ func (q *queue) join(r *request) (leads bool) {
 	return r.state == leading
 }
 
-// await waits until r is done or has the lead. Where its caller stops waiting first, it says what became of it.
-func (q *queue) await(r *request) (leads bool, err error) {
+// await waits until r has its answer or the lead, and says which. Where its caller stops waiting first, the state is left and the
+// error says what became of it.
+func (q *queue) await(r *request) (state, error) {
 	select {
 	case <-r.wake:
 	case <-r.ctx.Done():
@@ -64,21 +65,18 @@ func (q *queue) await(r *request) (leads bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
-	case r.state == leading && r.ctx.Err() == nil:
-		return true, nil
-	case r.state == leading:
-		q.next(r)
-		fallthrough
-	case r.state == queued:
-		q.waiting = slices.DeleteFunc(q.waiting, func(w *request) bool { return w == r })
-		r.state = left
-		return false, r.ctx.Err()
+	case r.state == done || r.state == leading && r.ctx.Err() == nil:
+		return r.state, nil
 	case r.state == running:
 		r.state = left
-		return false, bridge.Errorf(bridge.Unavailable, "stopped waiting while the update was under way: %w", r.ctx.Err()).
+		return left, bridge.Errorf(bridge.Unavailable, "stopped waiting while the update was under way: %w", r.ctx.Err()).
 			WithHint("try again with the same key")
+	case r.state == leading:
+		q.next(r)
 	}
-	return false, r.err
+	q.remove(r)
+	r.state = left
+	return left, r.ctx.Err()
 }
 
 // next hands the lead on to the first waiter but r.
@@ -98,8 +96,12 @@ func (q *queue) resign(r *request, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.next(r)
-	q.waiting = slices.DeleteFunc(q.waiting, func(w *request) bool { return w == r })
+	q.remove(r)
 	r.state, r.err = done, err
+}
+
+func (q *queue) remove(r *request) {
+	q.waiting = slices.DeleteFunc(q.waiting, func(w *request) bool { return w == r })
 }
 
 // group takes those out of the queue that will share a commit, the leader first.
@@ -112,11 +114,14 @@ func (q *queue) group() []*request {
 	return g
 }
 
-// begin reports whether r's caller still wants it.
+// begin reports whether r's caller still wants it. From here on its outcome is unknown until the commit.
 func (q *queue) begin(r *request) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if r.state == left {
+		return false
+	}
+	if r.err = r.ctx.Err(); r.err != nil {
 		return false
 	}
 	r.state = running
@@ -192,50 +197,39 @@ func (s *Store) attempt(g []*request, deadline time.Time) (culprit *request) {
 	}
 	now := s.now()
 	epoch := s.clock.Read(now)
+	good := false
 	for _, r := range g {
 		if !s.queue.begin(r) {
 			continue
 		}
 		t := &tx{c: s.writer, now: now, epoch: epoch, writes: true}
-		if dropped := s.run(t, r, len(g) == 1); dropped {
+		if len(g) == 1 {
+			s.run(t, r)
+		} else if dropped := s.runPart(t, r); dropped {
 			_ = s.writer.end("ROLLBACK") // fails where there is nothing left to roll back
 			return r
 		}
+		good = good || r.err == nil && r.panicked == nil
 	}
-	if len(g) == 1 && (g[0].err != nil || g[0].panicked != nil) {
-		return nil // run rolled it back
-	}
-	if err := s.retry("commit", "COMMIT", deadline); err != nil {
+	if !good {
+		_ = s.writer.end("ROLLBACK")
+	} else if err := s.retry("commit", "COMMIT", deadline); err != nil {
 		s.abort(g, err)
 	}
 	return nil
 }
 
-// run gives a request its part of the transaction: all of it where it is alone, else a savepoint.
-func (s *Store) run(t *tx, r *request, alone bool) (dropped bool) {
-	r.err, r.panicked, r.topics = nil, nil, nil
-	if !alone {
-		if err := s.writer.end("SAVEPOINT part"); err != nil {
-			r.err = failure("begin an update", err)
-			return true
-		}
+// runPart runs a request in a savepoint, and reports whether the engine dropped the transaction around it: it does so by itself
+// when the disk is full or fails.
+func (s *Store) runPart(t *tx, r *request) (dropped bool) {
+	if err := s.writer.end("SAVEPOINT part"); err != nil {
+		r.err = failure("begin an update", err)
+		return true
 	}
-	r.err, r.panicked = call(t, r.fn)
-	if t.lost != nil && !errors.Is(r.err, t.lost) {
-		r.err = t.lost // fn took no notice; half of it must not stay
-	}
-	switch {
-	case r.err == nil && r.panicked == nil:
-		r.topics = t.topics
-		if alone {
-			return false
-		}
-	case alone:
-		_ = s.writer.end("ROLLBACK")
-		return false
-	default:
+	s.run(t, r)
+	if r.err != nil || r.panicked != nil {
 		if err := s.writer.end("ROLLBACK TO part"); err != nil {
-			return true // the engine rolled back everything by itself
+			return true
 		}
 	}
 	if err := s.writer.end("RELEASE part"); err != nil {
@@ -243,6 +237,17 @@ func (s *Store) run(t *tx, r *request, alone bool) (dropped bool) {
 		return true
 	}
 	return false
+}
+
+func (s *Store) run(t *tx, r *request) {
+	r.topics = nil
+	r.err, r.panicked = call(t, r.fn)
+	if t.lost != nil && !errors.Is(r.err, t.lost) {
+		r.err = t.lost // fn took no notice; half of it must not stay
+	}
+	if r.err == nil && r.panicked == nil {
+		r.topics = t.topics
+	}
 }
 
 // call runs fn and catches its panic, which belongs to another goroutine.
@@ -263,6 +268,7 @@ func (s *Store) retry(op, sql string, deadline time.Time) error {
 		if !busy(err) || time.Now().After(deadline) {
 			return failure(op, err)
 		}
+		time.Sleep(time.Millisecond) // SQLite has waited by itself, unless it saw no use in it
 	}
 }
 

@@ -11,16 +11,16 @@ const readers = 8
 
 // pool holds the connections of views. The one used last is used next, so that its pages and statements are warm.
 type pool struct {
-	open func() (*conn, error)
-	sem  chan struct{}
-	once sync.Once
+	path string
+	sem  chan struct{} // holds one for each view under way
 
 	mu   sync.Mutex // guards idle
 	idle []*conn
 }
 
+func newPool(path string) *pool { return &pool{path: path, sem: make(chan struct{}, readers)} }
+
 func (p *pool) get(ctx context.Context) (*conn, error) {
-	p.once.Do(func() { p.sem = make(chan struct{}, readers) })
 	select {
 	case p.sem <- struct{}{}:
 	case <-ctx.Done():
@@ -34,11 +34,12 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 		return c, nil
 	}
 	p.mu.Unlock()
-	c, err := p.open()
+	c, err := connect(p.path, "query_only = ON")
 	if err != nil {
 		<-p.sem
+		return nil, failure("open the database", err)
 	}
-	return c, err
+	return c, nil
 }
 
 func (p *pool) put(c *conn) {

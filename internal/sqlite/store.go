@@ -27,15 +27,17 @@ type Options struct {
 // Updates of all processes run one after another in the order they asked, whatever their scope. Those of one process that wait
 // together are committed together, so a hundred callers cost little more than one.
 type Store struct {
-	path string // or memory
-	opts Options
+	path   string // or memory
+	runDir string // the run directory; none in memory
+	opts   Options
 
 	clock  bridge.Clock
 	turn   *turn
 	queue  queue
 	writer *conn // used only by who has the turn
-	pool   pool
+	pool   *pool
 	watch  watch
+	self   process
 
 	mu     sync.Mutex // guards closed, and that active does not grow after it
 	closed bool
@@ -59,26 +61,25 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 		opts.LockTimeout = 10 * time.Second
 	}
 	s := &Store{path: path, opts: opts}
-	lockPath := ""
+	lockFile := ""
 	if path != memory {
 		abs, err := filepath.Abs(path)
 		if err != nil {
 			return nil, bridge.Errorf(bridge.Invalid, "find the database: %w", err)
 		}
-		s.path, lockPath = abs, abs+".lock"
-		if err := prepareDir(abs); err != nil {
+		s.path, s.runDir, lockFile = abs, filepath.Join(filepath.Dir(abs), "run"), abs+".lock"
+		if err := prepareDirs(abs, s.runDir); err != nil {
 			return nil, err
 		}
 	}
+	s.pool, s.watch.run = newPool(s.path), s.runDir
 	var err error
-	if s.turn, err = newTurn(lockPath); err != nil {
-		return nil, failure("open the lock file", err)
+	if s.turn, err = newTurn(lockFile); err != nil {
+		return nil, err
 	}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.turn.close())
 	}
-	s.pool.open = s.reader
-	s.watch.init(s)
 	return s, nil
 }
 
@@ -89,7 +90,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	defer s.turn.release()
 	if s.path != memory {
-		if err := preparePrivate(s.path); err != nil {
+		if err := prepareFiles(s.path); err != nil {
 			return err
 		}
 	}
@@ -101,8 +102,6 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	return nil
 }
-
-func (s *Store) reader() (*conn, error) { return connect(s.path, "query_only = ON") }
 
 // now is the engine's clock as the seam wants it.
 func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
@@ -125,7 +124,7 @@ func (s *Store) View(ctx context.Context, fn func(bridge.Tx) error) error {
 	}
 	c, err := s.pool.get(ctx)
 	if err != nil {
-		return failure("open the database", err)
+		return err
 	}
 	defer s.pool.put(c)
 	return s.view(c, fn)
@@ -157,15 +156,11 @@ func (s *Store) Update(ctx context.Context, _ bridge.Scope, fn func(bridge.Tx) e
 		return err
 	}
 	r := &request{ctx: ctx, fn: fn, deadline: time.Now().Add(s.opts.LockTimeout), wake: make(chan struct{}, 1)}
-	if leads := s.queue.join(r); !leads {
-		leads, err := s.queue.await(r)
-		if !leads && r.panicked == nil {
-			return err
-		}
-		if leads {
-			s.lead(r)
-		}
-	} else {
+	if leads := s.queue.join(r); leads {
+		s.lead(r)
+	} else if became, err := s.queue.await(r); became == left {
+		return err
+	} else if became == leading {
 		s.lead(r)
 	}
 	if r.panicked != nil {
@@ -184,8 +179,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.active.Wait()
-	s.watch.close()
-	return errors.Join(s.pool.close(), s.writer.close(), s.turn.close())
+	return errors.Join(s.watch.close(), s.self.close(s.runDir), s.pool.close(), s.writer.close(), s.turn.close())
 }
 
 // enter reports whether the store is open, and keeps it so until active.Done.

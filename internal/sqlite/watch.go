@@ -2,54 +2,269 @@ package sqlite
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
+	"hash/fnv"
+	"net"
+	"slices"
+	"strconv"
 	"sync"
+	"time"
 
 	"agentbridge/internal/bridge"
 )
 
-// watch wakes those who wait for a topic.
+// pollEvery is how long a commit can stay unnoticed whose hint was lost.
+const pollEvery = time.Second
+
+// watch wakes those who wait for a topic: at once for commits of this process, by a datagram for those of others, and by a look
+// at the database every second for whatever was missed. Topics are known by a hash, so a hint may be spurious.
 type watch struct {
-	mu   sync.Mutex // guards subs
-	subs map[bridge.Topic]map[chan struct{}]bool
+	run string // the run directory; none in memory
+	out post   // to other processes
+
+	mu     sync.Mutex // guards all below
+	topics map[topic]*watched
+	in     *inbox // from other processes; nil: none, only the poll serves
+	all    bool   // other processes were told that this one watches everything
+	stop   func() // ends the poll; nil: nothing was started
+	ended  bool
+	loops  sync.WaitGroup
 }
 
-func (w *watch) init(s *Store) { w.subs = map[bridge.Topic]map[chan struct{}]bool{} }
+// maxSigns is how many topics a process has a sign for. With more it gets every hint, and looks for itself.
+const maxSigns = 16
 
-// Watch implements [bridge.Store].
-func (s *Store) Watch(ctx context.Context, topic bridge.Topic) <-chan struct{} {
-	w := &s.watch
+// topic is the hash of a [bridge.Topic].
+type topic uint64
+
+func (t topic) String() string {
+	s := strconv.FormatUint(uint64(t), 16)
+	return "0000000000000000"[len(s):] + s
+}
+
+func hash(t bridge.Topic) topic {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(t)) // never fails
+	return topic(h.Sum64())
+}
+
+// watched is a topic that somebody in this process waits for, or did a moment ago.
+type watched struct {
+	hints  map[chan struct{}]bool
+	signed bool // other processes were told, by a sign of its own
+	unused bool // nobody waited for it at the last poll
+}
+
+// Watch implements [bridge.Store]. The first call starts what Close waits for: a reader of other processes' hints and the poll.
+func (s *Store) Watch(ctx context.Context, name bridge.Topic) <-chan struct{} {
 	hint := make(chan struct{}, 1)
+	w, t := &s.watch, hash(name)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.subs[topic] == nil {
-		w.subs[topic] = map[chan struct{}]bool{}
+	if w.ended {
+		return hint
 	}
-	w.subs[topic][hint] = true
-	context.AfterFunc(ctx, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if delete(w.subs[topic], hint); len(w.subs[topic]) == 0 {
-			delete(w.subs, topic)
-		}
-	})
+	if w.topics == nil {
+		w.topics = map[topic]*watched{}
+	}
+	if w.topics[t] == nil {
+		w.topics[t] = &watched{hints: map[chan struct{}]bool{}}
+	}
+	w.topics[t].hints[hint] = true
+	if w.run != "" {
+		s.start()
+		w.sign(t)
+	}
+	context.AfterFunc(ctx, func() { w.leave(t, hint) })
 	return hint
+}
+
+func (w *watch) leave(t topic, hint chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if x := w.topics[t]; x != nil {
+		delete(x.hints, hint)
+		// The sign stays until the poll takes it back: most who leave come again at once.
+		if len(x.hints) == 0 && !x.signed {
+			delete(w.topics, t)
+		}
+	}
+}
+
+// start begins to listen to other processes. The caller has the lock.
+func (s *Store) start() {
+	w := &s.watch
+	if w.stop != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(background)
+	w.stop = stop
+	in, err := openInbox(w.run, box(s.Instance()))
+	if err != nil {
+		s.opts.Logger.Warn("hints of other processes will be late", "error", err)
+	} else {
+		w.in = in
+		w.loops.Go(w.listen)
+	}
+	w.loops.Go(func() { s.poll(ctx) })
+}
+
+// sign tells other processes that this one watches a topic. The caller has the lock.
+func (w *watch) sign(t topic) {
+	x := w.topics[t]
+	switch {
+	case w.in == nil || x.signed || w.all:
+	case len(w.topics) > maxSigns:
+		w.all = w.in.sign(everyTopic)
+	default:
+		x.signed = w.in.sign(t.String())
+	}
+}
+
+// tidy takes back the signs of topics that nobody watched since the last poll, and reports whether anybody watches anything.
+func (w *watch) tidy() (any bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for t, x := range w.topics {
+		switch {
+		case len(x.hints) > 0:
+			any, x.unused = true, false
+		case x.unused:
+			w.in.unsign(t.String())
+			delete(w.topics, t)
+		default:
+			x.unused = true
+		}
+	}
+	if w.all && len(w.topics) <= maxSigns {
+		w.all = false
+		for t := range w.topics {
+			w.sign(t)
+		}
+		w.in.unsign(everyTopic)
+	}
+	return any
+}
+
+// listen wakes for the hints of other processes until the inbox is closed.
+func (w *watch) listen() {
+	buf := make([]byte, letter)
+	for {
+		n, err := w.in.conn.Read(buf)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil || n == 0 {
+			w.wakeAll()
+			continue
+		}
+		var topics []topic
+		for b := buf[:n]; len(b) >= 8; b = b[8:] {
+			topics = append(topics, topic(binary.BigEndian.Uint64(b)))
+		}
+		w.wake(topics)
+	}
+}
+
+// poll wakes everybody after a second in which the database changed.
+func (s *Store) poll(ctx context.Context) {
+	w := &s.watch
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	var c *conn
+	defer func() {
+		if c != nil {
+			_ = c.close() // it only read
+		}
+	}()
+	var seen int64 // no version is 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !w.tidy() {
+			continue
+		}
+		var err error
+		if c == nil {
+			c, err = connect(s.path, "query_only = ON")
+		}
+		version := int64(0)
+		if err == nil {
+			version, err = c.number("PRAGMA data_version")
+		}
+		if err != nil {
+			s.opts.Logger.Warn("poll the database", "error", err)
+		}
+		if version != seen || err != nil {
+			w.wakeAll()
+		}
+		seen = version
+	}
 }
 
 // announce gives the hints of a group that was committed.
 func (s *Store) announce(g []*request) {
-	w := &s.watch
+	var topics []topic
+	for _, r := range g {
+		for _, t := range r.topics {
+			topics = append(topics, hash(t))
+		}
+	}
+	if len(topics) == 0 {
+		return
+	}
+	slices.Sort(topics)
+	topics = slices.Compact(topics)
+	s.watch.wake(topics)
+	if s.runDir != "" {
+		s.watch.out.send(s.runDir, s.self.known(), topics)
+	}
+}
+
+func (w *watch) wake(topics []topic) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, r := range g {
-		for _, topic := range r.topics {
-			for hint := range w.subs[topic] {
-				select {
-				case hint <- struct{}{}:
-				default: // one is waiting already
-				}
-			}
+	for _, t := range topics {
+		if x := w.topics[t]; x != nil {
+			x.wake()
 		}
 	}
 }
 
-func (w *watch) close() {}
+func (w *watch) wakeAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, x := range w.topics {
+		x.wake()
+	}
+}
+
+func (x *watched) wake() {
+	for hint := range x.hints {
+		select {
+		case hint <- struct{}{}:
+		default: // one is waiting already
+		}
+	}
+}
+
+// close ends what start began and waits for it.
+func (w *watch) close() error {
+	w.mu.Lock()
+	w.ended = true
+	w.topics = nil
+	var err error
+	if w.stop != nil {
+		w.stop()
+	}
+	if w.in != nil {
+		err = w.in.close()
+	}
+	w.mu.Unlock()
+	w.loops.Wait()
+	return errors.Join(err, w.out.close())
+}
