@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/bridge"
+)
+
+// ackNone leaves a batch unacked.
+const ackNone = "none"
+
+func (p *program) checkCommand() *cobra.Command {
+	var q bridge.CheckRequest
+	var wait duration
+	var ack string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Get your messages",
+		Long: `Get your messages. They are acked once the output was written whole: where it was not, they come again.
+
+--peek shows them and takes none. --ack none takes them and leaves them unacked; as this process ends, they come again to the next
+check, marked, unless it names the receipt: --ack RECEIPT.`,
+		Example: "  agentbridge check --as beta --wait 60s",
+		Args:    count(0, 0, "none"),
+	}
+	flags := cmd.Flags()
+	flags.Var(&wait, "wait", "wait for messages, up to 240s")
+	flags.BoolVar(&q.Peek, "peek", false, "only look: take nothing, ack nothing")
+	flags.IntVar(&q.Limit, "limit", 0, "at most so many, up to 50 (default 20)")
+	flags.StringVar(&ack, "ack", "", "first ack the batch of this receipt; none: ack nothing")
+	cmd.MarkFlagsMutuallyExclusive("peek", "ack")
+	p.conversationFlag(cmd, (*string)(&q.Conversation), "only of this conversation (default all of yours)")
+	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, _ []string) error {
+		// Where nobody reads the output, writing it must fail and not end the process: see below.
+		signal.Ignore(syscall.SIGPIPE)
+		q.Wait = time.Duration(wait)
+		if ack != ackNone {
+			q.Ack = bridge.Receipt(ack)
+		}
+		res, err := o.svc.Check(ctx, c, q)
+		if err != nil {
+			return err
+		}
+		if err := p.answer(res, func() { p.messages(res) }); err != nil {
+			return err
+		}
+		if err := p.flush(); err != nil {
+			// Nobody saw them. The next check shall get them at once.
+			return errors.Join(err, o.svc.GiveBack(context.WithoutCancel(ctx), c, res.Receipt))
+		}
+		p.json = false // the answer was given: a failure from here on must not be a second one
+		if res.Receipt == "" || ack == ackNone {
+			return nil
+		}
+		return o.svc.Ack(context.WithoutCancel(ctx), c, res.Receipt, bridge.Explicit)
+	})
+}
+
+// messages shows a batch. Texts are framed by the bridge: who reads this may be a model.
+func (p *program) messages(res bridge.CheckResult) {
+	for _, m := range res.Messages {
+		p.message(m, true)
+		p.printf("\n")
+	}
+	switch {
+	case len(res.Messages) == 0:
+		p.tell("no messages")
+	case res.Unread > 0:
+		p.tell("%s: agentbridge check", some(res.Unread, "more waits", "more wait"))
+	}
+}
+
+// message shows one message: a line of facts, and its text.
+func (p *program) message(m bridge.Message, withID bool) {
+	p.printf("%s", p.style(bold, clock(m.SentAt)+"  "+who(m.From, m.Rank, m.Role)+"  "+string(m.ActionType)))
+	if withID {
+		p.printf("  %s  %s", m.Conversation, m.ID)
+	}
+	if m.ReplyTo != "" {
+		p.printf("  answers %s", m.ReplyTo)
+	}
+	if m.Redelivered {
+		p.printf("  %s", p.style(yellow, "redelivered"))
+	}
+	p.printf("\n%s\n", m.Text)
+	for _, f := range m.Files {
+		p.printf("file: %s\n", f)
+	}
+}

@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/bridge"
+)
+
+func (p *program) doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Show what is in force and where it comes from, and look for faults",
+		Long:  "Show what is in force and where it comes from, and look for faults: exit 1 if there is one, with what to type against each.",
+		Args:  count(0, 0, "none"),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return p.doctor(cmd.Context()) },
+	}
+	p.jsonFlag(cmd)
+	return cmd
+}
+
+// diagnosis is what the doctor found.
+type diagnosis struct {
+	Settings []inForce `json:"settings"`
+	Findings []finding `json:"findings"`
+}
+
+// inForce is a setting's value.
+type inForce struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+}
+
+// finding is one thing the doctor looked at. What is not ok has a hint.
+type finding struct {
+	What string `json:"what"`
+	OK   bool   `json:"ok"`
+	Says string `json:"says"`
+	Hint string `json:"hint,omitempty"`
+}
+
+func (d *diagnosis) good(what, format string, args ...any) {
+	d.Findings = append(d.Findings, finding{What: what, OK: true, Says: fmt.Sprintf(format, args...)})
+}
+
+func (d *diagnosis) bad(what string, err error) {
+	e := bridge.AsError(err)
+	d.Findings = append(d.Findings, finding{What: what, Says: e.Message, Hint: e.Hint})
+}
+
+func (p *program) doctor(ctx context.Context) error {
+	conf, err := p.loadConfig()
+	if err != nil {
+		return err
+	}
+	d := &diagnosis{}
+	for _, s := range settings {
+		d.Settings = append(d.Settings, inForce{s.name, conf.show(s), conf.from[s.name]})
+	}
+	p.examine(ctx, conf, d)
+	faults := 0
+	for _, f := range d.Findings {
+		if !f.OK {
+			faults++
+		}
+	}
+	err = p.answer(d, func() { p.diagnosis(d) })
+	if err == nil && faults > 0 {
+		return exit(1)
+	}
+	return err
+}
+
+// examine looks at everything, from the outside in, and stops where nothing more can be seen.
+func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
+	if conf.file == "" {
+		d.good("configuration", "no file; agentbridge.toml in the data directory would be read")
+	} else {
+		d.good("configuration", "%s", conf.file)
+	}
+	for _, name := range strayVariables(os.Environ()) {
+		d.bad("configuration", bridge.Errorf(bridge.Invalid, "%s is no setting, and does nothing", name).WithHint("unset %s, or correct its name", name))
+	}
+	switch conf.Bridge.Limits.Name {
+	case bridge.NoLimits.Name:
+		d.bad("limits", bridge.Errorf(bridge.Invalid, "limits are off: nothing stops a loop of agents (set by %s)", conf.from["limits"]).
+			WithHint("set limits to default once the load test is over"))
+	default:
+		d.good("limits", "%s", conf.Bridge.Limits.Name)
+	}
+	modes(conf, d)
+	path, _ := conf.storePath()
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.good("store", "none yet at %s; the first agent makes it", path)
+		return
+	}
+	if err == nil {
+		d.good("store", "%s, %d KiB, on %s", path, info.Size()>>10, filesystem(filepath.Dir(path)))
+	}
+	start := time.Now()
+	o, err := p.openAt(ctx, conf, existing)
+	if err != nil {
+		d.bad("store", err)
+		return
+	}
+	defer o.close()
+	d.good("engine", "SQLite, opened in %s", time.Since(start).Round(time.Millisecond))
+	o.examine(ctx, d)
+}
+
+// modes looks at who can read what holds secrets.
+func modes(conf *config, d *diagnosis) {
+	for _, at := range []struct {
+		what, path string
+		lax        fs.FileMode
+	}{
+		{"data directory", conf.Data, 0o077},
+		{"key file", filepath.Join(conf.Data, keyFile), 0o077},
+		{"agents' tokens", filepath.Join(conf.Data, agentsDir), 0o077},
+	} {
+		info, err := os.Stat(at.path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			d.bad(at.what, bridge.Errorf(bridge.Denied, "%w", err).WithHint("choose a directory of your own with --data DIR"))
+		case !owned(info):
+			d.bad(at.what, bridge.Errorf(bridge.Denied, "%s belongs to another user", at.path).WithHint("choose a directory of your own with --data DIR"))
+		case info.Mode().Perm()&at.lax != 0:
+			d.bad(at.what, bridge.Errorf(bridge.Denied, "%s is open to other users (mode %04o)", at.path, info.Mode().Perm()).WithHint("chmod go= %s", at.path))
+		default:
+			d.good(at.what, "%s, mode %04o", at.path, info.Mode().Perm())
+		}
+	}
+}
+
+// examine looks at an open bridge.
+func (o *opened) examine(ctx context.Context, d *diagnosis) {
+	start := time.Now()
+	if rep, err := o.svc.Sweep(ctx); err != nil {
+		d.bad("sweep", err)
+	} else {
+		d.good("sweep", "a pass took %s: %d deliveries taken back, %d dead", time.Since(start).Round(time.Millisecond), rep.Reclaimed, rep.Dead)
+	}
+	list, err := o.svc.List(ctx, true)
+	if err != nil {
+		d.bad("conversations", err)
+		return
+	}
+	var problems int
+	var newest time.Time
+	for _, c := range list {
+		problems += len(c.Problems)
+		if c.CreatedAt.After(newest) {
+			newest = c.CreatedAt
+		}
+	}
+	d.good("conversations", "%d, with %s; agentbridge list shows them", len(list), some(problems, "problem", "problems"))
+	if ahead := time.Until(newest); ahead > time.Minute {
+		d.bad("clock", bridge.Errorf(bridge.Invalid, "a conversation was created %s ahead of this machine's clock", showDuration(ahead.Round(time.Second))).
+			WithHint("set the clock; times that lie ahead make expiry late"))
+	} else {
+		d.good("clock", "%s", time.Now().Format(time.RFC3339))
+	}
+	names, err := localAgents(o.conf.Data)
+	if err != nil {
+		d.bad("agents", err)
+		return
+	}
+	for _, name := range names {
+		c, err := o.bearer(ctx, name)
+		switch {
+		case errors.Is(err, bridge.Expired):
+			d.good("agent "+name, "its token expired; it gets a new one when it is used next")
+		case err != nil:
+			d.bad("agent "+name, err)
+		default:
+			d.good("agent "+name, "%s, token %s", c.Agent(), c.Token())
+		}
+	}
+}
+
+func (p *program) diagnosis(d *diagnosis) {
+	rows := [][]string{{"SETTING", "VALUE", "FROM"}}
+	for _, s := range d.Settings {
+		rows = append(rows, []string{s.Key, s.Value, s.Source})
+	}
+	p.table(rows...)
+	p.printf("\n")
+	for _, f := range d.Findings {
+		if f.OK {
+			p.printf("ok     %s: %s\n", f.What, f.Says)
+			continue
+		}
+		p.printf("%s  %s: %s\n", p.style(red, "FAULT"), f.What, f.Says)
+		if f.Hint != "" {
+			p.printf("       hint: %s\n", f.Hint)
+		}
+	}
+}

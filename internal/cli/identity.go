@@ -1,0 +1,244 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"agentbridge/internal/bridge"
+)
+
+// tokenVariable holds a token that overrides every local agent.
+const tokenVariable = "AGENTBRIDGE_TOKEN"
+
+// A local agent is one whose token lies in the data directory: DIR/agents/NAME.token. Beside it, NAME.lock is locked by the `mcp`
+// processes that are this agent.
+const (
+	agentsDir   = "agents"
+	tokenSuffix = ".token"
+	lockSuffix  = ".lock"
+	making      = ".making" // locked while an agent or its token is made
+)
+
+// caller says who runs a shell verb: the bearer of AGENTBRIDGE_TOKEN, the agent that --as names, or the only local one.
+func (p *program) caller(ctx context.Context, o *opened) (bridge.Caller, error) {
+	if token := os.Getenv(tokenVariable); token != "" {
+		return p.byVariable(ctx, o, token)
+	}
+	name, err := p.localName(o)
+	if err != nil {
+		return bridge.Caller{}, err
+	}
+	return o.local(ctx, name)
+}
+
+// localName is the agent that --as names, or the only local one.
+func (p *program) localName(o *opened) (string, error) {
+	if p.as != "" {
+		return p.as, nil
+	}
+	names, err := localAgents(o.conf.Data)
+	switch {
+	case err != nil:
+		return "", err
+	case len(names) == 1:
+		return names[0], nil
+	case len(names) == 0:
+		return "", bridge.Errorf(bridge.Invalid, "there is no agent on this machine yet").
+			WithHint("say who you are with --as NAME, which makes one, or set %s", tokenVariable)
+	}
+	return "", bridge.Errorf(bridge.Invalid, "there are %d agents on this machine: %s", len(names), strings.Join(names, ", ")).
+		WithHint("say which one you are with --as NAME")
+}
+
+// byVariable authenticates with a token from the environment. It overrides every local agent, and must not do so behind the back
+// of somebody who named another one.
+func (p *program) byVariable(ctx context.Context, o *opened, token string) (bridge.Caller, error) {
+	c, err := o.svc.Authenticate(ctx, token, o.store.Instance(), true)
+	if err == nil && p.as != "" && p.as != c.Name() {
+		return c, bridge.Errorf(bridge.Invalid, "%s is the token of %q, and --as names %q", tokenVariable, c.Name(), p.as).
+			WithHint("leave out --as, or unset %s", tokenVariable)
+	}
+	return c, err
+}
+
+// localAgents lists the agents of this machine, sorted.
+func localAgents(dir string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, agentsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, bridge.Errorf(bridge.Denied, "list agents: %w", err).WithHint("the data directory must be yours; choose another with --data DIR")
+	}
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), tokenSuffix); ok {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// local authenticates as the local agent of that name, and makes it on first use. Processes that start together become one agent.
+//
+// A token that has expired is replaced: whoever can read this directory can make tokens anyway. The old one stays expired, so
+// that a copy of it that went astray is not revived. A token that is not accepted is not replaced: somebody revoked it.
+func (o *opened) local(ctx context.Context, name string) (bridge.Caller, error) {
+	if err := checkFileName(name); err != nil {
+		return bridge.Caller{}, err
+	}
+	c, err := o.bearer(ctx, name)
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, bridge.Expired) {
+		return c, err
+	}
+	dir := filepath.Join(o.conf.Data, agentsDir)
+	if err := privateDir(dir, o.log); err != nil {
+		return c, err
+	}
+	unlock, err := lockFile(ctx, filepath.Join(dir, making))
+	if err != nil {
+		return c, err
+	}
+	defer unlock()
+	// Look again: another process may have been first.
+	if c, err = o.bearer(ctx, name); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, bridge.Expired) {
+		return c, err
+	}
+	token, _, err := o.svc.NewAgent(ctx, name, true)
+	if err != nil {
+		return c, err
+	}
+	if err := writePrivate(o.tokenPath(name), []byte(token+"\n"), true); err != nil {
+		return c, err
+	}
+	return o.bearer(ctx, name)
+}
+
+// bearer authenticates with the token file of that name. [fs.ErrNotExist]: there is none.
+func (o *opened) bearer(ctx context.Context, name string) (bridge.Caller, error) {
+	token, err := readPrivate(o.tokenPath(name), o.log)
+	if err != nil {
+		return bridge.Caller{}, err
+	}
+	c, err := o.svc.Authenticate(ctx, string(token), o.store.Instance(), true)
+	if errors.Is(err, bridge.Denied) {
+		return c, bridge.Errorf(bridge.Denied, "the token in %s is not accepted", o.tokenPath(name)).
+			WithHint("if it was revoked by mistake, `agentbridge token new --as %s` makes a new one", name)
+	}
+	return c, err
+}
+
+func (o *opened) tokenPath(name string) string {
+	return filepath.Join(o.conf.Data, agentsDir, name+tokenSuffix)
+}
+
+// claim authenticates an `mcp` process and locks its name for as long as the process lives. Without a name it takes that of the
+// working directory, and the first of NAME-2, NAME-3, … that no live process holds.
+func (p *program) claim(ctx context.Context, o *opened) (bridge.Caller, error) {
+	if token := os.Getenv(tokenVariable); token != "" {
+		return p.byVariable(ctx, o, token)
+	}
+	if err := privateDir(filepath.Join(o.conf.Data, agentsDir), o.log); err != nil {
+		return bridge.Caller{}, err
+	}
+	if p.as != "" {
+		if err := checkFileName(p.as); err != nil {
+			return bridge.Caller{}, err
+		}
+		// Who says the name shares it. That somebody holds it is all that others need to know.
+		o.hold(p.as, false)
+		return o.local(ctx, p.as)
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return bridge.Caller{}, bridge.Errorf(bridge.Invalid, "find working directory: %w", err).WithHint("give a name with --as NAME")
+	}
+	base := agentName(filepath.Base(dir))
+	for n := 1; ; n++ {
+		name := base
+		if n > 1 {
+			suffix := "-" + strconv.Itoa(n)
+			name = base[:min(len(base), maxName-len(suffix))] + suffix
+		}
+		if held, err := o.hold(name, true); err != nil {
+			return bridge.Caller{}, err
+		} else if held {
+			return o.local(ctx, name)
+		}
+	}
+}
+
+// hold locks a name for the life of this process, shared with others that hold it, and reports whether it could. Alone, it could
+// only if nobody else held it.
+func (o *opened) hold(name string, alone bool) (bool, error) {
+	// Never unlinked: two processes would lock two files of one name.
+	f, err := os.OpenFile(filepath.Join(o.conf.Data, agentsDir, name+lockSuffix), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return false, bridge.Errorf(bridge.Invalid, "lock agent name: %w", err).WithHint("the data directory must be writable; choose another with --data DIR")
+	}
+	if alone {
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+			return false, f.Close()
+		}
+	}
+	// From alone to shared is two steps: another may come in between, and then the name is not ours.
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil {
+		return false, f.Close()
+	}
+	o.names = append(o.names, f)
+	return true, nil
+}
+
+// agentName makes a name of a directory's.
+func agentName(dir string) string {
+	name := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(nameAlphabet, r) {
+			return r
+		}
+		return '-'
+	}, dir)
+	name = strings.Trim(name[:min(len(name), maxName)], ".-")
+	if name == "" || slices.Contains([]string{bridge.PersonName, bridge.ProgramName}, name) {
+		return "agent"
+	}
+	return name
+}
+
+// What names are made of; the bridge has the last word.
+const (
+	maxName      = 64
+	nameAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+)
+
+// checkFileName refuses names that must not become part of a path.
+func checkFileName(name string) error {
+	if name == "" || len(name) > maxName || strings.Trim(name, nameAlphabet) != "" {
+		return bridge.Errorf(bridge.Invalid, "that is not a valid agent name").
+			WithHint("names have 1 to %d of the characters A-Z a-z 0-9 . _ -", maxName)
+	}
+	return nil
+}
+
+// lockFile waits for its turn among processes, a few seconds at most.
+func lockFile(ctx context.Context, path string) (unlock func() error, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, bridge.Errorf(bridge.Invalid, "%w", err).WithHint("the data directory must be writable; choose another with --data DIR")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, bridge.Errorf(bridge.Unavailable, "lock %s: another process holds it", path).WithHint("try again; if it stays so, a stopped agentbridge process holds it")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return f.Close, nil
+}

@@ -1,0 +1,132 @@
+// Package cli is the command line: it reads flags and configuration, opens a bridge and prints what it answers.
+//
+// stdout answers, stderr talks. The exit status is 0 for done and otherwise what [bridge.Codes] says.
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/bridge"
+)
+
+// program is one run of agentbridge.
+type program struct {
+	stdin  io.Reader
+	out    *bufio.Writer // stdout; Main flushes it
+	stdout io.Writer
+	stderr io.Writer
+	log    *slog.Logger
+
+	data, store, config string // common flags
+	listen              string
+	as                  string
+	json                bool
+	began               bool // the command line was understood
+}
+
+// Main runs agentbridge with the arguments that follow its name and gives the exit status. It ends soon after SIGINT or SIGTERM.
+func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	p := &program{stdin: stdin, stdout: stdout, out: bufio.NewWriter(stdout), stderr: stderr, log: slog.New(slog.DiscardHandler)}
+	root := p.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = p.flush()
+	}
+	return p.finish(err)
+}
+
+// finish says what went wrong and gives the exit status.
+func (p *program) finish(err error) int {
+	var quiet exit
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &quiet):
+		p.out.Flush() // a failure has been said on stdout already
+		return int(quiet)
+	case errors.Is(err, context.Canceled):
+		return 1 // whoever interrupted it knows
+	}
+	if _, ok := errors.AsType[*bridge.Error](err); !ok && !p.began {
+		// Cobra's own words about flags and arguments.
+		err = bridge.Errorf(bridge.Invalid, "%s", err).WithHint("see agentbridge --help")
+	}
+	e := bridge.AsError(err)
+	if e.Code == bridge.Internal {
+		p.log.Error("internal error", "error", err.Error())
+	}
+	if p.json {
+		p.encode(e)
+		p.out.Flush()
+	}
+	fmt.Fprintf(p.stderr, "error: %s\n", e.Message)
+	if e.Hint != "" {
+		fmt.Fprintf(p.stderr, "hint: %s\n", e.Hint)
+	}
+	return bridge.Codes[e.Code].Exit
+}
+
+// exit ends the program with that status and no further words.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// root is the whole command tree.
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "agentbridge",
+		Short: "Lets AI coding agents work together",
+		Long: `agentbridge lets AI coding agents work together without sharing a workspace or a credential.
+
+Try it:            agentbridge demo
+In an MCP client:  the command of the server is "agentbridge mcp"
+From a shell:      agentbridge create --as alpha --role lead --partner beta=tester`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRun: func(*cobra.Command, []string) {
+			p.began = true
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.SetNormalizeFunc(spelling)
+	flags.StringVar(&p.data, "data", "", "data directory (default $XDG_DATA_HOME/agentbridge, or ~/.local/share/agentbridge)")
+	flags.StringVar(&p.store, "store", "", "sqlite:PATH (default bridge.db in the data directory)")
+	flags.StringVar(&p.config, "config", "", "configuration file (default agentbridge.toml in the data directory)")
+	root.MarkPersistentFlagDirname("data")
+	root.MarkPersistentFlagFilename("config", "toml")
+
+	add := func(id, title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: id, Title: title})
+		for _, c := range commands {
+			c.GroupID = id
+			root.AddCommand(c)
+		}
+	}
+	add("run", "Run:", p.demoCommand(), p.mcpCommand(), p.serveCommand())
+	add("agent", "An agent's tools, from a shell:", p.createCommand(), p.inviteCommand(), p.joinCommand(), p.sendCommand(),
+		p.checkCommand(), p.setStatusCommand(), p.partnersCommand())
+	add("person", "For the person in charge:", p.listCommand(), p.showCommand(), p.tailCommand(), p.sayCommand(), p.extendCommand(),
+		p.closeCommand(), p.revokeCommand(), p.exportCommand(), p.cleanupCommand())
+	add("care", "Tokens, logs and checks:", p.tokenCommand(), p.auditCommand(), p.redactCommand(), p.doctorCommand(), p.versionCommand())
+	root.SetHelpCommandGroupID("care")
+	root.SetCompletionCommandGroupID("care")
+	return root
+}

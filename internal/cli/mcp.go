@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/agent"
+	"agentbridge/internal/daemon"
+	"agentbridge/internal/mcpserver"
+)
+
+func (p *program) mcpCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "mcp",
+		Short: "One agent's MCP server on stdio: what an MCP client starts",
+		Long: `One agent's MCP server on stdio. Name it as the command of a server in your client's settings; nothing else needs to run. All agents
+of this machine meet in one store.
+
+Without --as the agent is named after the working directory.`,
+		Example: "  agentbridge mcp --as alpha",
+		Args:    count(0, 0, "none"),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.mcp(cmd.Context()) },
+	}
+	p.asFlag(cmd)
+	return cmd
+}
+
+func (p *program) mcp(ctx context.Context) error {
+	signal.Ignore(syscall.SIGPIPE) // a client that left is an end like any other
+	o, err := p.open(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	caller, err := p.claim(ctx, o)
+	if err != nil {
+		return err
+	}
+	server := mcpserver.New(o.svc, mcpserver.Options{Version: build().Version, Log: p.log})
+	defer server.Close()
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	wg.Go(func() { daemon.Every(ctx, o.conf.SweepEvery, o.conf.SweepEvery, o.sweep) })
+	return agent.Run(ctx, agent.Options{Service: o.svc, Server: server, Caller: caller, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log})
+}
+
+// sweep is one pass of the watchdog. Its failure is no reason to end the loop: the store may be back the next time.
+func (o *opened) sweep(ctx context.Context) error {
+	if _, err := o.svc.Sweep(ctx); err != nil && ctx.Err() == nil {
+		o.log.Warn("sweep", "error", err)
+	}
+	return nil
+}
+
+func readCloser(r io.Reader) io.ReadCloser {
+	if c, ok := r.(io.ReadCloser); ok {
+		return c
+	}
+	return io.NopCloser(r)
+}
+
+func writeCloser(w io.Writer) io.WriteCloser {
+	if c, ok := w.(io.WriteCloser); ok {
+		return c
+	}
+	return struct {
+		io.Writer
+		io.Closer
+	}{w, io.NopCloser(nil)}
+}

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/bridge"
+)
+
+func (p *program) sayCommand() *cobra.Command {
+	var q bridge.SendRequest
+	cmd := &cobra.Command{
+		Use:   "say MESSAGE",
+		Short: "Speak in a conversation as the person in charge, from your terminal",
+		Long: `Speak in a conversation with the rank of a person, which no agent has. It works only from a terminal: what has none may not speak
+as a person.`,
+		Args: count(1, 1, "one message; put it in quotes, or give - to read it from stdin"),
+	}
+	p.sendFlags(cmd, &q)
+	p.jsonFlag(cmd)
+	return p.asPerson(cmd, func(ctx context.Context, o *opened, args []string) (err error) {
+		if err := atTerminal("say"); err != nil {
+			return err
+		}
+		if q.Message, err = p.text(args[0]); err != nil {
+			return err
+		}
+		res, err := o.svc.Say(ctx, q)
+		if err != nil {
+			return err
+		}
+		return p.sent(res)
+	})
+}
+
+// atTerminal refuses what only a person may do where there is no controlling terminal.
+func atTerminal(verb string) error {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return bridge.Errorf(bridge.Denied, "%s is for a person, and there is no terminal", verb).
+			WithHint("type it in a terminal yourself; an agent sends with agentbridge send")
+	}
+	return tty.Close()
+}

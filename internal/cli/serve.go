@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/bridge"
+	"agentbridge/internal/daemon"
+	"agentbridge/internal/mcpserver"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "A hub: the same tools over HTTP, for clients of this machine",
+		Long: `A hub: MCP over streamable HTTP at /mcp. Every request needs the bearer token of an agent: agentbridge token new --name NAME prints one.
+It listens on a loopback address only, because what it says is not encrypted.`,
+		Args: count(0, 0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.serve(cmd.Context()) },
+	}
+	cmd.Flags().StringVar(&p.listen, "listen", "", "address to listen on (default 127.0.0.1:7483)")
+	return cmd
+}
+
+func (p *program) serve(ctx context.Context) error {
+	conf, err := p.loadConfig()
+	if err != nil {
+		return err
+	}
+	listener, err := listenLocally(conf.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	o, err := p.openAt(ctx, conf, fresh)
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	server := mcpserver.New(o.svc, mcpserver.Options{Version: build().Version, Log: p.log})
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", server.Handler())
+	hub := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop()
+	wg.Go(func() { daemon.Every(ctx, conf.SweepEvery, conf.SweepEvery, o.sweep) })
+	wg.Go(func() {
+		<-ctx.Done()
+		server.Close() // waits end with their proper answers, so that the connections become idle
+		finish, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if hub.Shutdown(finish) != nil {
+			hub.Close()
+		}
+	})
+	p.tell("agentbridge: listening on http://%s/mcp", listener.Addr())
+	if err := hub.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return bridge.Errorf(bridge.Unavailable, "serve: %w", err)
+	}
+	return nil
+}
+
+// listenLocally listens on a loopback address and refuses every other: tokens would cross the network in clear.
+func listenLocally(address string) (net.Listener, error) {
+	resolved, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, bridge.Errorf(bridge.Invalid, "listen on %s: %w", address, err).WithHint("write it like 127.0.0.1:7483")
+	}
+	if !resolved.IP.IsLoopback() {
+		return nil, bridge.Errorf(bridge.Invalid, "listen on %s: tokens and messages would cross the network in clear", address).
+			WithHint("listen on 127.0.0.1, and let another machine in through ssh -L 7483:127.0.0.1:7483 HOST")
+	}
+	listener, err := net.ListenTCP("tcp", resolved)
+	if err != nil {
+		return nil, bridge.Errorf(bridge.Unavailable, "listen on %s: %w", address, err).WithHint("is another hub running there? choose another address with --listen")
+	}
+	return listener, nil
+}

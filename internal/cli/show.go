@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/bridge"
+)
+
+func (p *program) showCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "show [ID]",
+		Short:             "Show one conversation: members, invites, the newest messages and what became of them",
+		Args:              count(0, 1, "one conversation, or none for the only one"),
+		ValidArgsFunction: p.completeFirstConversation,
+	}
+	p.jsonFlag(cmd)
+	return p.asPerson(cmd, func(ctx context.Context, o *opened, args []string) error {
+		id, err := o.conversation(ctx, args)
+		if err != nil {
+			return err
+		}
+		v, err := o.svc.Show(ctx, id)
+		if err != nil {
+			return err
+		}
+		return p.answer(v, func() { p.view(v) })
+	})
+}
+
+// conversation is the one named first, or the only one that can still be read.
+func (o *opened) conversation(ctx context.Context, args []string) (bridge.ConversationID, error) {
+	if len(args) > 0 {
+		return bridge.ConversationID(args[0]), nil
+	}
+	list, err := o.svc.List(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	switch len(list) {
+	case 0:
+		return "", bridge.Errorf(bridge.NotFound, "there is no conversation").WithHint("agentbridge list --all shows those that are over")
+	case 1:
+		return list[0].Conversation, nil
+	}
+	var ids []string
+	for _, c := range list {
+		ids = append(ids, string(c.Conversation))
+	}
+	return "", bridge.Errorf(bridge.Invalid, "there are %d conversations: %s", len(ids), strings.Join(ids, ", ")).WithHint("name one")
+}
+
+// view shows a conversation.
+func (p *program) view(v bridge.View) {
+	p.printf("%s  %s  ends %s  %s\n", p.style(bold, string(v.Conversation)), v.Phase, when(v.ExpiresAt), v.Title)
+	for _, problem := range v.Problems {
+		p.printf("%s\n", p.style(red, problem))
+	}
+	if v.Phase == bridge.Forgotten {
+		p.printf("its content was erased; its audit log is kept: %d entries, root %s\n", v.Entries, v.Root)
+		return
+	}
+	p.printf("\n")
+	p.roster(v.Roster, false)
+	for _, i := range v.Invites {
+		if i.State == "open" {
+			p.printf("invite for %s, good until %s\n", i.Name, when(i.ExpiresAt))
+		}
+	}
+	for _, m := range v.Recent {
+		p.printf("\n")
+		p.message(m, false)
+	}
+	if len(v.Deliveries) > 0 {
+		p.printf("\n")
+		p.deliveries(v.Deliveries)
+	}
+	p.printf("\naudit log: %d entries, root %s\n", v.Entries, v.Root)
+}

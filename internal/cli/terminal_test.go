@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// terminal opens a pseudo-terminal: our end, and the one for a process.
+func terminal() (ours, theirs *os.File, err error) {
+	ours, err = os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := unix.IoctlSetPointerInt(int(ours.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		return nil, nil, err
+	}
+	n, err := unix.IoctlGetInt(int(ours.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		return nil, nil, err
+	}
+	theirs, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
+	return ours, theirs, err
+}
+
+// typed CODE COMMAND… runs a command on a terminal of its own, as a person would.
+func typed(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	ours, theirs, err := terminal()
+	ts.Check(err)
+	defer ours.Close()
+	cmd := command(ts, args[1:])
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	var shown bytes.Buffer
+	read := make(chan struct{})
+	go func() { // ends with an error once the other end is closed everywhere
+		io.Copy(&shown, ours)
+		close(read)
+	}()
+	err = cmd.Run()
+	theirs.Close()
+	<-read
+	ts.Logf("%s", shown.String())
+	wantStatus(ts, want, err, shown.String())
+}
+
+func TestStyle_IsPlainWhereNobodyLooks(t *testing.T) {
+	t.Setenv("NO_COLOR", "")
+	t.Setenv("TERM", "xterm")
+	ours, theirs, err := terminal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	defer theirs.Close()
+	for _, tt := range []struct {
+		name    string
+		to      io.Writer
+		noColor string
+		want    string
+	}{
+		{"terminal", theirs, "", "\x1b[1mhead\x1b[0m"},
+		{"terminal with NO_COLOR", theirs, "1", "head"},
+		{"pipe", &bytes.Buffer{}, "", "head"},
+	} {
+		t.Setenv("NO_COLOR", tt.noColor)
+		if got := (&program{stdout: tt.to}).style(bold, "head"); got != tt.want {
+			t.Errorf("%s: style = %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

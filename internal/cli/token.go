@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/bridge"
+)
+
+func (p *program) tokenCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "token",
+		Short: "Make, renew, revoke and list tokens",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(p.tokenNewCommand(), p.tokenRenewCommand(), p.tokenRevokeCommand(), p.tokenListCommand())
+	return cmd
+}
+
+func (p *program) tokenNewCommand() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "new [--as NAME | --name NAME]",
+		Short: "Make a token and print it, this once",
+		Long: `Make a token and print it, this once. --name makes a new agent, to be used elsewhere. --as makes a further token of an agent of this
+machine; where the one that it keeps here is no longer good, the new one takes its place.`,
+		Args: count(0, 0, "none"),
+	}
+	p.asFlag(cmd)
+	p.jsonFlag(cmd)
+	cmd.Flags().StringVar(&name, "name", "", "make a new agent of this name")
+	cmd.MarkFlagsMutuallyExclusive("as", "name")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx := cmd.Context()
+		o, err := p.open(ctx, fresh)
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		var token string
+		var agent bridge.Agent
+		if name != "" {
+			token, agent, err = o.svc.NewAgent(ctx, name, false)
+		} else if name, err = p.localName(o); err == nil {
+			token, agent, err = o.furtherToken(ctx, name)
+		}
+		if err != nil {
+			return err
+		}
+		return p.answer(map[string]any{"token": token, "agent": agent.Name, "agent_id": agent.ID}, func() { p.printf("%s\n", token) })
+	}
+	return cmd
+}
+
+// furtherToken makes a token of a local agent, and puts it in its file where the one there is not good.
+func (o *opened) furtherToken(ctx context.Context, name string) (string, bridge.Agent, error) {
+	if err := checkFileName(name); err != nil {
+		return "", bridge.Agent{}, err
+	}
+	dir := filepath.Join(o.conf.Data, agentsDir)
+	if err := privateDir(dir, o.log); err != nil {
+		return "", bridge.Agent{}, err
+	}
+	unlock, err := lockFile(ctx, filepath.Join(dir, making))
+	if err != nil {
+		return "", bridge.Agent{}, err
+	}
+	defer unlock()
+	_, kept := o.bearer(ctx, name)
+	token, agent, err := o.svc.NewAgent(ctx, name, true)
+	if err == nil && (errors.Is(kept, fs.ErrNotExist) || errors.Is(kept, bridge.Expired) || errors.Is(kept, bridge.Denied)) {
+		err = writePrivate(o.tokenPath(name), []byte(token+"\n"), true)
+	}
+	return token, agent, err
+}
+
+func (p *program) tokenRenewCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "renew [ID]",
+		Short: "Let a token be good for a full life from now, also one that has expired",
+		Long: `Let a token be good for a full life from now. The token stays the same, so whoever has it need not be told. Without an ID it is the
+one in AGENTBRIDGE_TOKEN, or that of an agent of this machine.`,
+		Args: count(0, 1, "one token's id, or none for your own"),
+	}
+	p.asFlag(cmd)
+	p.jsonFlag(cmd)
+	return p.asPerson(cmd, func(ctx context.Context, o *opened, args []string) error {
+		var id bridge.TokenID
+		if len(args) == 1 {
+			id = bridge.TokenID(args[0])
+		} else if c, err := p.ownToken(ctx, o); err != nil && !errors.Is(err, bridge.Expired) {
+			return err
+		} else {
+			id = c.Token()
+		}
+		expires, err := o.svc.ExtendToken(ctx, id)
+		if err != nil {
+			return err
+		}
+		return p.answer(map[string]any{"token_id": id, "expires_at": expires}, func() { p.printf("%s  good until %s\n", id, when(expires)) })
+	})
+}
+
+// ownToken authenticates with the token that the command line names, and replaces none.
+func (p *program) ownToken(ctx context.Context, o *opened) (bridge.Caller, error) {
+	if token := os.Getenv(tokenVariable); token != "" {
+		return p.byVariable(ctx, o, token)
+	}
+	name, err := p.localName(o)
+	if err != nil {
+		return bridge.Caller{}, err
+	}
+	if err := checkFileName(name); err != nil {
+		return bridge.Caller{}, err
+	}
+	c, err := o.bearer(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = bridge.Errorf(bridge.NotFound, "there is no agent %q on this machine", name).WithHint("agentbridge token list shows all tokens")
+	}
+	return c, err
+}
+
+func (p *program) tokenRevokeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "revoke ID",
+		Short: "End a token, at once and in every process",
+		Args:  count(1, 1, "one token's id; agentbridge token list shows them"),
+	}
+	p.jsonFlag(cmd)
+	return p.asPerson(cmd, func(ctx context.Context, o *opened, args []string) error {
+		if err := o.svc.RevokeToken(ctx, bridge.TokenID(args[0])); err != nil {
+			return err
+		}
+		return p.answer(map[string]any{"token_id": args[0]}, func() { p.printf("%s  revoked\n", args[0]) })
+	})
+}
+
+func (p *program) tokenListCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the tokens, never their secrets",
+		Args:  count(0, 0, "none"),
+	}
+	p.jsonFlag(cmd)
+	return p.asPerson(cmd, func(ctx context.Context, o *opened, _ []string) error {
+		list, err := o.svc.Tokens(ctx)
+		if err != nil {
+			return err
+		}
+		return p.answer(map[string]any{"tokens": list}, func() {
+			rows := [][]string{{"TOKEN ID", "AGENT", "STATE", "MADE", "EXPIRES"}}
+			for _, t := range list {
+				expires := when(t.ExpiresAt)
+				if t.State != "valid" && t.ExpiresAt.After(time.Now()) {
+					expires = "-"
+				}
+				rows = append(rows, []string{string(t.ID), t.Agent, t.State, clock(t.CreatedAt), expires})
+			}
+			p.table(rows...)
+		})
+	})
+}

@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/bridge"
+)
+
+// What the commands have in common.
+
+// asAgent makes a command of what an agent does: the bridge is opened, and made if need be, and the agent authenticated.
+func (p *program) asAgent(cmd *cobra.Command, do func(ctx context.Context, o *opened, c bridge.Caller, args []string) error) *cobra.Command {
+	p.asFlag(cmd)
+	p.jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		o, err := p.open(ctx, fresh)
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		c, err := p.caller(ctx, o)
+		if err != nil {
+			return err
+		}
+		return do(ctx, o, c, args)
+	}
+	return cmd
+}
+
+// asPerson makes a command of what the person in charge does, whose right is to read and write the store's file.
+func (p *program) asPerson(cmd *cobra.Command, do func(ctx context.Context, o *opened, args []string) error) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o, err := p.open(cmd.Context(), existing)
+		if err != nil {
+			return err
+		}
+		defer o.close()
+		return do(cmd.Context(), o, args)
+	}
+	return cmd
+}
+
+// unread reminds an agent of what waits for it.
+func (p *program) unread(n int) {
+	if n > 0 && !p.json {
+		p.tell("%s for you: agentbridge check", some(n, "message waits", "messages wait"))
+	}
+}
+
+// some counts things.
+func some(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// who shows somebody with rank and role.
+func who(name string, rank bridge.Rank, role string) string {
+	if role == "" {
+		return fmt.Sprintf("%s (%s)", name, rank)
+	}
+	return fmt.Sprintf("%s (%s, %s)", name, rank, line(role, 40))
+}
+
+// parsePartner reads NAME=ROLE[:RANK]. A role may hold colons; only a word that is a rank, or nearly, is one.
+func parsePartner(s string) (bridge.Partner, error) {
+	name, role, _ := strings.Cut(s, "=")
+	partner := bridge.Partner{Name: name, Role: role}
+	before, last, ok := cutLast(role, ":")
+	if !ok {
+		return partner, nil
+	}
+	ranks := []string{string(bridge.Observer), string(bridge.Worker), string(bridge.Peer), string(bridge.Orchestrator)}
+	switch near := nearest(last, ranks); {
+	case near == last:
+		partner.Role, partner.Rank = before, bridge.Rank(last)
+	case near != "":
+		return partner, bridge.Errorf(bridge.Invalid, "partner %q: %q is no rank", name, last).WithHint("did you mean %s?", near)
+	}
+	return partner, nil
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// partners are the values of --partner.
+func parsePartners(values []string) (list []bridge.Partner, err error) {
+	for _, v := range values {
+		partner, err := parsePartner(v)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, partner)
+	}
+	return list, nil
+}
+
+// duration is a flag's value in the form that people write: 45s, 3h, 30d.
+type duration time.Duration
+
+func (d *duration) String() string { return showDuration(time.Duration(*d)) }
+func (d *duration) Type() string   { return "duration" }
+func (d *duration) Set(s string) error {
+	v, err := parseDuration(s)
+	if err != nil {
+		return bridge.Errorf(bridge.Invalid, "%q is not a duration; write it like 45s, 10m, 3h or 30d", s)
+	}
+	*d = duration(v)
+	return nil
+}
