@@ -21,7 +21,9 @@ func likeTheModel(t *testing.T, e Engine) {
 		m := &machine{t: t, engine: e, address: e.New(t), model: newModel()}
 		defer m.close()
 		m.reopen(rt)
-		rt.Repeat(map[string]func(*rapid.T){"": m.compare, "update": m.update, "update, again": m.update, "reopen": m.reopen})
+		rt.Repeat(map[string]func(*rapid.T){
+			"": m.compare, "update": m.update, "update another": m.update, "update more": m.update, "update on": m.update, "reopen": m.reopen,
+		})
 	})
 }
 
@@ -200,7 +202,7 @@ func drawStep(rt *rapid.T) step {
 		s.do = func(tx bridge.Tx) error { return tx.AddMessage(row) }
 	case "AddDelivery", "PutDelivery":
 		row := drawDelivery(rt, id, name(), int64(number("seq")))
-		row.At = moment("at")
+		row.At = at(rapid.IntRange(0, 9).Draw(rt, "at")) // no copy is without
 		write := bridge.Tx.AddDelivery
 		if kind == "PutDelivery" {
 			write = bridge.Tx.PutDelivery
@@ -212,10 +214,10 @@ func drawStep(rt *rapid.T) step {
 			return nil
 		}
 	case "PutPresence":
-		row := bridge.Presence{Agent: agent, Instance: bridge.Instance(name()), Client: text(), HeartbeatAt: moment("heartbeat"), ProgressAt: moment("progress")}
+		row := bridge.Presence{Agent: agent, Instance: bridge.Instance(name()), Client: text(), HeartbeatAt: at(number("heartbeat")), ProgressAt: moment("progress")}
 		s.do = func(tx bridge.Tx) error { return tx.PutPresence(row) }
 	case "DropPresence":
-		before := moment("before")
+		before := at(number("before"))
 		s.do = func(tx bridge.Tx) error { return tx.DropPresence(before) }
 	case "Charge":
 		account := rapid.SampledFrom(accounts).Draw(rt, "account")

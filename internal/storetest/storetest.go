@@ -18,6 +18,7 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -130,6 +131,9 @@ func same(t testing.TB, what string, got, want any) {
 }
 
 func diff(got, want any) string {
+	if fmt.Sprintf("%q", got) == fmt.Sprintf("%q", want) {
+		return "" // the usual case, and some thirty times as fast as cmp
+	}
 	return cmp.Diff(want, got, cmpopts.EquateEmpty(), cmp.Comparer(func(a, b time.Time) bool {
 		return a.Equal(b) && (a.IsZero() || a.Location() == time.UTC && b.Location() == time.UTC)
 	}))

@@ -405,14 +405,17 @@ func cancelledAnyTime(t *testing.T, e Engine) {
 	for round := range rounds {
 		crowd(t, s, bridge.Deployment, size, func(i int) {
 			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			if i%2 == 1 {
-				go func() {
-					for range round * i { // now and then: sooner in some rounds, later in others
-						meta(t, s, "n")
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			if i%2 == 0 {
+				defer cancel()
+			} else {
+				wg.Go(func() {
+					for range round * i { // at some point of the update: sooner in some rounds, later in others
+						_ = s.View(t.Context(), func(bridge.Tx) error { return nil })
 					}
 					cancel()
-				}()
+				})
 			}
 			key := fmt.Sprintf("%d/%d", round, i)
 			err := s.Update(ctx, bridge.Deployment, func(tx bridge.Tx) error {
