@@ -87,7 +87,7 @@ func (m *machine) update(rt *rapid.T) {
 		steps[i] = drawStep(rt)
 	}
 	giveUp := rapid.IntRange(0, 4).Draw(rt, "give up") == 0
-	lookInside := rapid.Bool().Draw(rt, "look inside")
+	lookInside := rapid.IntRange(0, 3).Draw(rt, "look inside") == 0
 
 	// The engine may run fn more than once, so each run begins with a fresh copy, and may do so on another goroutine, so
 	// nothing in it ends the test.
@@ -164,7 +164,7 @@ func drawStep(rt *rapid.T) step {
 	text := func() string {
 		return rapid.StringOfN(rapid.RuneFrom([]rune("aB_é語\U0001F98A'\"\\\n")), 0, 5, -1).Draw(rt, "text")
 	}
-	name := func() string { return rapid.SampledFrom([]string{"alpha", "Beta", "b_a"}).Draw(rt, "name") }
+	name := func() string { return rapid.SampledFrom(names).Draw(rt, "name") }
 	bytes := func() []byte { return rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(rt, "bytes") }
 	n, agent := number("conversation"), agentID(number("agent"))
 	id := convID(n)

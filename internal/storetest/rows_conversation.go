@@ -80,7 +80,7 @@ func eraseConversation(t *testing.T, e Engine) {
 				},
 				func() error { return tx.AddMessage(bridge.Message{ID: messageID(1), Conversation: id, Seq: 1}) },
 				func() error { return tx.AddDelivery(delivery(n, "beta", 1, bridge.Delivered)) },
-				func() error { return tx.AddDelivery(delivery(n, "gamma", 1, bridge.Stored)) },
+				func() error { return tx.AddDelivery(delivery(n, "b_a", 1, bridge.Stored)) },
 				func() error {
 					return tx.Charge(bridge.Account{Conversation: id, Holder: "beta", Kind: bridge.Write}, 0, 9)
 				},
@@ -103,7 +103,7 @@ func eraseConversation(t *testing.T, e Engine) {
 	want.invites[inviteID(2)] = bridge.Invite{ID: inviteID(2), Conversation: other, Name: "beta", CreatedAt: at(2)}
 	want.messages[messageKey{other, 1}] = bridge.Message{ID: messageID(1), Conversation: other, Seq: 1}
 	want.deliveries[deliveryKey{other, "beta", 1}] = delivery(2, "beta", 1, bridge.Delivered)
-	want.deliveries[deliveryKey{other, "gamma", 1}] = delivery(2, "gamma", 1, bridge.Stored)
+	want.deliveries[deliveryKey{other, "b_a", 1}] = delivery(2, "b_a", 1, bridge.Stored)
 	account := bridge.Account{Conversation: other, Holder: "beta", Kind: bridge.Write}
 	_, times, err := chargeTimes(t, s, account)
 	if err != nil {

@@ -48,7 +48,8 @@ type promise struct {
 	keep func(t *testing.T, e Engine)
 }
 
-// Run checks that an engine keeps the store contract. It takes some seconds. The engine's TestMain must call [Child].
+// Run checks that an engine keeps the store contract. It takes some ten seconds, most of them for random updates, of which -short
+// does a fifth. The engine's TestMain must call [Child].
 func Run(t *testing.T, e Engine) {
 	promises := [][]promise{rowPromises(), updatePromises(), viewPromises(), watchPromises(), faultPromises(), modelPromises(), historyPromises()}
 	if !e.Private {

@@ -67,7 +67,7 @@ func rollsBack(t *testing.T, e Engine) {
 	s := e.start(t)
 	put(t, s, bridge.Deployment, func(tx bridge.Tx) error {
 		return first(
-			func() error { return tx.PutMeta("alpha", []byte("before")) },
+			func() error { return tx.PutMeta("beta", []byte("before")) },
 			func() error {
 				return tx.PutMember(bridge.Member{Conversation: convID(1), Name: "beta", Rank: bridge.Peer})
 			},
@@ -81,8 +81,8 @@ func rollsBack(t *testing.T, e Engine) {
 	for _, want := range []error{errTest, bridge.Conflict, bridge.Errorf(bridge.Unavailable, "a reason with a code"), fmt.Errorf("wrapped: %w", errTest)} {
 		got := s.Update(t.Context(), bridge.Deployment, func(tx bridge.Tx) error {
 			if err := first(
-				func() error { return tx.PutMeta("alpha", []byte("after")) },
-				func() error { return tx.PutAgent(bridge.Agent{ID: agentID(1), Name: "alpha"}) },
+				func() error { return tx.PutMeta("beta", []byte("after")) },
+				func() error { return tx.PutAgent(bridge.Agent{ID: agentID(1), Name: "beta"}) },
 				func() error { return tx.PutDelivery(delivery(1, "beta", 1, bridge.Acked)) },
 				func() error { return tx.Charge(accounts[0], 0, 9) },
 				func() error { return tx.AddEntry(bridge.LogEntry{Log: string(convID(1)), Record: []byte("r")}) },
