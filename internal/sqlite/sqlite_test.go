@@ -16,6 +16,7 @@ func open(address string) (bridge.Store, error) {
 
 func TestMain(m *testing.M) {
 	storetest.Child(open)
+	actAsChild()
 	goleak.VerifyTestMain(m)
 }
 
@@ -28,4 +29,19 @@ func TestStore_OnDiskKeepsTheContract(t *testing.T) {
 
 func TestStore_InMemoryKeepsTheContract(t *testing.T) {
 	storetest.Run(t, storetest.Engine{New: func(testing.TB) string { return memory }, Open: open, Private: true})
+}
+
+// start opens a store that is closed with the test.
+func start(t testing.TB, path string, opts Options) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), path, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close() = %v", err)
+		}
+	})
+	return s
 }

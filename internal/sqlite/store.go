@@ -61,20 +61,20 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 		opts.LockTimeout = 10 * time.Second
 	}
 	s := &Store{path: path, opts: opts}
-	lockFile := ""
+	database := ""
 	if path != memory {
 		abs, err := filepath.Abs(path)
 		if err != nil {
 			return nil, bridge.Errorf(bridge.Invalid, "find the database: %w", err)
 		}
-		s.path, s.runDir, lockFile = abs, filepath.Join(filepath.Dir(abs), "run"), abs+".lock"
+		s.path, s.runDir, database = abs, filepath.Join(filepath.Dir(abs), "run"), abs
 		if err := prepareDirs(abs, s.runDir); err != nil {
 			return nil, err
 		}
 	}
 	s.pool, s.watch.run = newPool(s.path), s.runDir
 	var err error
-	if s.turn, err = newTurn(lockFile); err != nil {
+	if s.turn, err = newTurn(database); err != nil {
 		return nil, err
 	}
 	if err := s.open(ctx); err != nil {
