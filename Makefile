@@ -11,10 +11,10 @@ TOOL  := go tool -modfile=tools/go.mod
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X agentbridge/internal/cli.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check race fuzz bench update fmt vuln go cc
+.PHONY: help demo run build test check race inspector fuzz bench update fmt vuln go cc
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: build ## agents at work on a real bridge, in a few seconds
 	bin/agentbridge demo
@@ -39,6 +39,9 @@ check: go ## quick: format, vet, staticcheck, go fix, rules of the repository
 
 race: go cc ## all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race ./...
+
+inspector: build ## the MCP inspector plays two agents (needs npm, fetches the inspector and Node 22 as npm packages)
+	tools/inspector/play.sh bin/agentbridge
 
 fuzz: go ## every fuzz target for FUZZTIME (10s)
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | while IFS=: read -r file func; do \
