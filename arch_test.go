@@ -44,8 +44,8 @@ var rooms = map[string][]string{
 	"internal/workload/bench": {"internal/workload", "internal/agent", "internal/bridge"},
 }
 
-// testRooms is what tests of any room may import besides: a real store instead of a mock.
-var testRooms = []string{"internal/storetest", "internal/sqlite", "internal/postgres"}
+// testRooms is what tests of any room may import besides: a real store and a real scanner instead of mocks.
+var testRooms = []string{"internal/storetest", "internal/sqlite", "internal/postgres", "internal/redact"}
 
 // vague are names under which anything could be put.
 var vague = []string{"util", "utils", "common", "types", "models", "pkg", "config", "logger", "errors"}
