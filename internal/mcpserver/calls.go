@@ -61,7 +61,7 @@ func (s *Server) send(ctx context.Context, c *call) (result, error) {
 		fmt.Fprintf(&b, " Not for %s: inbox full.", d.Recipient)
 	}
 	if res.Redacted > 0 {
-		fmt.Fprintf(&b, " %d secrets were masked.", res.Redacted)
+		fmt.Fprintf(&b, " Secrets masked: %d.", res.Redacted)
 	}
 	for _, o := range res.Overlap {
 		fmt.Fprintf(&b, " %s is also working on %s.", o.From, o.File)
@@ -116,4 +116,4 @@ func unread(n int) string {
 	return fmt.Sprintf("\nunread: %d (check_messages)", n)
 }
 
-func clock(t time.Time) string { return t.UTC().Format("15:04:05Z") }
+func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -76,9 +77,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	if !isModern(r) && !s.opt.Sessionless {
 		x.line += "/" + r.Header.Get(sessionID)
 	}
-	if err := identify(w, r, x); err != nil {
+	msg, err := identify(w, r, x)
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusRequestEntityTooLarge)
 		return
+	}
+	if msg != nil && msg.Method == cancelledNotification {
+		// Here, because without a session the SDK may drop it.
+		var p struct{ RequestID any }
+		if json.Unmarshal(msg.Params, &p) == nil {
+			s.cancelled(x, p.RequestID)
+		}
 	}
 	x.gone, x.end = context.WithCancel(r.Context())
 	defer x.end()
@@ -113,22 +122,22 @@ func foreign(r *http.Request) bool {
 
 // identify finds the JSON-RPC id of a request where it will be needed: to cancel it, or to mark the notifications it asks for. A
 // request that cannot be read is for the SDK to answer.
-func identify(w http.ResponseWriter, r *http.Request, x *exchange) error {
+func identify(w http.ResponseWriter, r *http.Request, x *exchange) (*jsonrpc.Request, error) {
 	if r.Method != http.MethodPost || isModern(r) && r.Header.Get("Mcp-Method") != "subscriptions/listen" {
-		return nil
+		return nil, nil
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return err
+		return nil, err
 	}
 	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
 	msg, err := jsonrpc.DecodeMessage(body)
 	if req, ok := msg.(*jsonrpc.Request); ok && err == nil {
 		x.id = req.ID
-	} else {
-		x.many = true
+		return req, nil
 	}
-	return nil
+	x.many = true
+	return nil, nil
 }
 
 // failing is what is left of a body that could not be read to its end.

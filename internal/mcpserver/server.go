@@ -102,22 +102,22 @@ func (s *Server) receive(next mcp.MethodHandler) mcp.MethodHandler {
 		if x.opened != nil {
 			x.opened()
 		}
-		switch method {
-		case "notifications/cancelled":
-			if p, ok := req.GetParams().(*mcp.CancelledParams); ok && p != nil {
-				s.cancelled(x, p.RequestID)
+		switch r := req.(type) {
+		case *mcp.ServerRequest[*mcp.CancelledParams]:
+			if r.Params != nil && !x.remote {
+				s.cancelled(x, r.Params.RequestID)
 			}
-		case "subscriptions/listen":
-			if r, ok := req.(*mcp.SubscriptionsListenRequest); ok {
-				return s.listen(ctx, r)
-			}
+		case *mcp.SubscriptionsListenRequest:
+			return s.listen(ctx, r)
 		}
 		return next(ctx, method, req)
 	}
 }
 
-// cancelled ends a request that the client gave up, and takes back what its answer held. Notifications are handled in order, so
-// this is done before the client's next request is looked at.
+const cancelledNotification = "notifications/cancelled"
+
+// cancelled ends a request that the client gave up, and takes back what its answer held, before the client's next request is
+// looked at.
 func (s *Server) cancelled(x *exchange, requestID any) {
 	id, err := jsonrpc.MakeID(requestID)
 	if err != nil {
