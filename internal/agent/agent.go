@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"syscall"
 	"time"
 
 	"agentbridge/internal/bridge"
@@ -44,7 +45,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := o.Service.Heartbeat(bye, o.Caller, bridge.Pulse{End: true}); err != nil {
 		o.Log.Warn("say goodbye", "error", err)
 	}
-	if errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, syscall.EPIPE) {
 		return nil
 	}
 	return err

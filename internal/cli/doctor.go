@@ -96,7 +96,9 @@ func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
 	default:
 		d.good("limits", "%s", conf.Bridge.Limits.Name)
 	}
-	modes(conf, d)
+	if _, err := os.Stat(filepath.Join(conf.Data, keyFile)); err == nil { // before, there is nothing to hide
+		modes(conf, d)
+	}
 	path, _ := conf.storePath()
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -119,13 +121,10 @@ func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
 
 // modes looks at who can read what holds secrets.
 func modes(conf *config, d *diagnosis) {
-	for _, at := range []struct {
-		what, path string
-		lax        fs.FileMode
-	}{
-		{"data directory", conf.Data, 0o077},
-		{"key file", filepath.Join(conf.Data, keyFile), 0o077},
-		{"agents' tokens", filepath.Join(conf.Data, agentsDir), 0o077},
+	for _, at := range []struct{ what, path string }{
+		{"data directory", conf.Data},
+		{"key file", filepath.Join(conf.Data, keyFile)},
+		{"agents' tokens", filepath.Join(conf.Data, agentsDir)},
 	} {
 		info, err := os.Stat(at.path)
 		switch {
@@ -134,7 +133,7 @@ func modes(conf *config, d *diagnosis) {
 			d.bad(at.what, bridge.Errorf(bridge.Denied, "%w", err).WithHint("choose a directory of your own with --data DIR"))
 		case !owned(info):
 			d.bad(at.what, bridge.Errorf(bridge.Denied, "%s belongs to another user", at.path).WithHint("choose a directory of your own with --data DIR"))
-		case info.Mode().Perm()&at.lax != 0:
+		case info.Mode().Perm()&0o077 != 0:
 			d.bad(at.what, bridge.Errorf(bridge.Denied, "%s is open to other users (mode %04o)", at.path, info.Mode().Perm()).WithHint("chmod go= %s", at.path))
 		default:
 			d.good(at.what, "%s, mode %04o", at.path, info.Mode().Perm())

@@ -12,9 +12,11 @@ import (
 
 // spelling lets the arguments' names of the tools stand for flags: --conversation_id, and --conversation for short.
 func spelling(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-	name = strings.ReplaceAll(name, "_", "-")
-	if name == "conversation" {
+	switch name = strings.ReplaceAll(name, "_", "-"); name {
+	case "conversation":
 		name = "conversation-id"
+	case "files-involved":
+		name = "file"
 	}
 	return pflag.NormalizedName(name)
 }
@@ -96,4 +98,20 @@ func count(least, most int, want string) cobra.PositionalArgs {
 		return bridge.Errorf(bridge.Invalid, "%s: %d arguments given, want %s", cmd.CommandPath(), len(args), want).
 			WithHint("usage: %s", cmd.UseLine())
 	}
+}
+
+// noCommand refuses a command that there is not, and names the nearest.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := bridge.Errorf(bridge.Invalid, "%s has no command %q", cmd.CommandPath(), args[0])
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	if near := nearest(args[0], names); near != "" {
+		return err.WithHint("did you mean %s %s?", cmd.CommandPath(), near)
+	}
+	return err.WithHint("see %s --help", cmd.CommandPath())
 }

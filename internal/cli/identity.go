@@ -81,6 +81,7 @@ func localAgents(dir string) ([]string, error) {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names) // by name, not by file name: alpha before alpha-2
 	return names, nil
 }
 
@@ -96,11 +97,7 @@ func (o *opened) local(ctx context.Context, name string) (bridge.Caller, error) 
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, bridge.Expired) {
 		return c, err
 	}
-	dir := filepath.Join(o.conf.Data, agentsDir)
-	if err := privateDir(dir, o.log); err != nil {
-		return c, err
-	}
-	unlock, err := lockFile(ctx, filepath.Join(dir, making))
+	unlock, err := lockFile(ctx, filepath.Join(o.conf.Data, agentsDir, making))
 	if err != nil {
 		return c, err
 	}
@@ -142,9 +139,6 @@ func (o *opened) tokenPath(name string) string {
 func (p *program) claim(ctx context.Context, o *opened) (bridge.Caller, error) {
 	if token := os.Getenv(tokenVariable); token != "" {
 		return p.byVariable(ctx, o, token)
-	}
-	if err := privateDir(filepath.Join(o.conf.Data, agentsDir), o.log); err != nil {
-		return bridge.Caller{}, err
 	}
 	if p.as != "" {
 		if err := checkFileName(p.as); err != nil {

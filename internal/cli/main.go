@@ -71,15 +71,30 @@ func (p *program) finish(err error) int {
 	if e.Code == bridge.Internal {
 		p.log.Error("internal error", "error", err.Error())
 	}
+	if e.Hint == "" {
+		e.Hint = hints[e.Code]
+	}
 	if p.json {
 		p.encode(e)
 		p.out.Flush()
 	}
 	fmt.Fprintf(p.stderr, "error: %s\n", e.Message)
-	if e.Hint != "" {
-		fmt.Fprintf(p.stderr, "hint: %s\n", e.Hint)
-	}
+	fmt.Fprintf(p.stderr, "hint: %s\n", e.Hint)
 	return bridge.Codes[e.Code].Exit
+}
+
+// hints are the way out where an error does not know a better one.
+var hints = map[bridge.Code]string{
+	bridge.Invalid:     "see agentbridge help, and --help of each command",
+	bridge.NotFound:    "agentbridge list --all shows the conversations, agentbridge token list the tokens",
+	bridge.Conflict:    "agentbridge show shows how things stand",
+	bridge.LeaseLost:   "agentbridge check shows what is yours now",
+	bridge.Denied:      "agentbridge partners shows who has which rank",
+	bridge.Expired:     "agentbridge list --all shows what ended when",
+	bridge.RateLimited: "wait, then do the same again",
+	bridge.Paused:      "wait until a person resumes it",
+	bridge.Unavailable: "the same command is safe to try again; agentbridge doctor looks for the cause",
+	bridge.Internal:    "please report it, with the output of agentbridge doctor",
 }
 
 // exit ends the program with that status and no further words.
@@ -99,14 +114,13 @@ In an MCP client:  the command of the server is "agentbridge mcp"
 From a shell:      agentbridge create --as alpha --role lead --partner beta=tester`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRun: func(*cobra.Command, []string) {
 			p.began = true
 		},
 	}
 	flags := root.PersistentFlags()
-	flags.SetNormalizeFunc(spelling)
 	flags.StringVar(&p.data, "data", "", "data directory (default $XDG_DATA_HOME/agentbridge, or ~/.local/share/agentbridge)")
 	flags.StringVar(&p.store, "store", "", "sqlite:PATH (default bridge.db in the data directory)")
 	flags.StringVar(&p.config, "config", "", "configuration file (default agentbridge.toml in the data directory)")
@@ -128,5 +142,9 @@ From a shell:      agentbridge create --as alpha --role lead --partner beta=test
 	add("care", "Tokens, logs and checks:", p.tokenCommand(), p.auditCommand(), p.redactCommand(), p.doctorCommand(), p.versionCommand())
 	root.SetHelpCommandGroupID("care")
 	root.SetCompletionCommandGroupID("care")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return bridge.Errorf(bridge.Invalid, "%s", err).WithHint("see %s --help", cmd.CommandPath())
+	})
+	root.SetGlobalNormalizationFunc(spelling)
 	return root
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"agentbridge/internal/agent"
+	"agentbridge/internal/bridge"
 	"agentbridge/internal/daemon"
 	"agentbridge/internal/mcpserver"
 )
@@ -48,7 +49,11 @@ func (p *program) mcp(ctx context.Context) error {
 	defer wg.Wait()
 	defer stop()
 	wg.Go(func() { daemon.Every(ctx, o.conf.SweepEvery, o.conf.SweepEvery, o.sweep) })
-	return agent.Run(ctx, agent.Options{Service: o.svc, Server: server, Caller: caller, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log})
+	err = agent.Run(ctx, agent.Options{Service: o.svc, Server: server, Caller: caller, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log})
+	if err != nil {
+		return bridge.Errorf(bridge.Invalid, "serve the client: %w", err).WithHint("a client speaks MCP on stdin, one message a line")
+	}
+	return nil
 }
 
 // sweep is one pass of the watchdog. Its failure is no reason to end the loop: the store may be back the next time.

@@ -74,7 +74,10 @@ func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (o *op
 		return nil, bridge.Errorf(bridge.NotFound, "there is no store at %s", path).
 			WithHint("agents make it when they start; name the directory of yours with --data DIR")
 	}
-	if err := privateDir(conf.Data, p.log); err != nil {
+	if err := dataDir(conf.Data, p.log); err != nil {
+		return nil, err
+	}
+	if err := privateDir(filepath.Join(conf.Data, agentsDir), true, p.log); err != nil {
 		return nil, err
 	}
 	keys, err := readKeys(conf.Data, path, p.log)

@@ -14,9 +14,12 @@ import (
 
 // What lies in the data directory lets its reader act as any agent of this machine, so it is for its owner alone.
 
-// privateDir makes a directory that only its owner can look into. A lax mode of one that is ours, which means that it holds nothing
-// but what agentbridge put there, is tightened; any other is refused, because its owner may have wanted it so.
-func privateDir(path string, log *slog.Logger) error {
+// dataDir makes the data directory, which only its owner can look into. A lax mode is tightened, but not that of a directory that
+// holds other things than agentbridge's: its owner may have wanted it so.
+func dataDir(path string, log *slog.Logger) error { return privateDir(path, holdsOurs(path), log) }
+
+// privateDir makes a directory that only its owner can look into, and tightens a lax mode of one that is ours.
+func privateDir(path string, ours bool, log *slog.Logger) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return bridge.Errorf(bridge.Invalid, "make data directory: %w", err).WithHint("choose a directory that you can write to with --data DIR")
 	}
@@ -30,18 +33,18 @@ func privateDir(path string, log *slog.Logger) error {
 	if info.Mode().Perm()&0o077 == 0 {
 		return nil
 	}
-	if !holdsOurs(path) {
+	if !ours {
 		return bridge.Errorf(bridge.Denied, "data directory %s is open to other users (mode %04o)", path, info.Mode().Perm()).
 			WithHint("run chmod 700 %s, if nothing else uses it, or choose another with --data DIR", path)
 	}
-	log.Warn("data directory was open to other users; tightened to 0700", "path", path)
 	if err := os.Chmod(path, 0o700); err != nil {
 		return bridge.Errorf(bridge.Denied, "tighten data directory: %w", err).WithHint("run chmod 700 %s", path)
 	}
+	log.Warn("data directory was open to other users; tightened to 0700", "path", path)
 	return nil
 }
 
-// holdsOurs reports whether a directory is empty or agentbridge's.
+// holdsOurs reports whether a directory is agentbridge's, or empty.
 func holdsOurs(path string) bool {
 	if _, err := os.Lstat(filepath.Join(path, keyFile)); err == nil {
 		return true
@@ -72,10 +75,10 @@ func readPrivate(path string, log *slog.Logger) ([]byte, error) {
 	case !info.Mode().IsRegular() || !owned(info):
 		return nil, bridge.Errorf(bridge.Denied, "%s is not a file of yours", path).WithHint("remove it, or choose another directory with --data DIR")
 	case info.Mode().Perm()&0o077 != 0:
-		log.Warn("file with a secret was open to other users; tightened to 0600", "path", path)
 		if err := f.Chmod(0o600); err != nil {
 			return nil, bridge.Errorf(bridge.Denied, "tighten mode: %w", err).WithHint("run chmod 600 %s", path)
 		}
+		log.Warn("file with a secret was open to other users; tightened to 0600", "path", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, 64<<10))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"agentbridge/internal/bridge"
 )
@@ -42,12 +41,6 @@ func (p *program) sendFlags(cmd *cobra.Command, q *bridge.SendRequest) {
 	flags.StringVar((*string)(&q.ActionType), "action-type", "", "question, info, proposal, blocked or complete (default info)")
 	flags.StringArrayVar(&q.Files, "file", nil, "the path of a file that it is about; once for each")
 	flags.StringVar((*string)(&q.ReplyTo), "reply-to", "", "the message that it answers")
-	flags.SetNormalizeFunc(func(f *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "files_involved" || name == "files-involved" {
-			name = "file"
-		}
-		return spelling(f, name)
-	})
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "the conversation (default the only one)")
 	cmd.RegisterFlagCompletionFunc("action-type", cobra.FixedCompletions(
 		[]string{"question", "info", "proposal", "blocked", "complete"}, cobra.ShellCompDirectiveNoFileComp))

@@ -41,7 +41,7 @@ func showDuration(d time.Duration) string {
 	return s
 }
 
-// nearest gives the word that takes the fewest edits to become of what was typed; none if it takes more than a third of it.
+// nearest gives the word that is the fewest edits away from what was typed; none if that is more than about a third of it.
 func nearest(typed string, words []string) string {
 	best, least := "", len(typed)/3+1
 	for _, w := range words {

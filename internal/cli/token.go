@@ -17,7 +17,7 @@ func (p *program) tokenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Make, renew, revoke and list tokens",
-		Args:  cobra.NoArgs,
+		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(p.tokenNewCommand(), p.tokenRenewCommand(), p.tokenRevokeCommand(), p.tokenListCommand())
@@ -64,11 +64,7 @@ func (o *opened) furtherToken(ctx context.Context, name string) (string, bridge.
 	if err := checkFileName(name); err != nil {
 		return "", bridge.Agent{}, err
 	}
-	dir := filepath.Join(o.conf.Data, agentsDir)
-	if err := privateDir(dir, o.log); err != nil {
-		return "", bridge.Agent{}, err
-	}
-	unlock, err := lockFile(ctx, filepath.Join(dir, making))
+	unlock, err := lockFile(ctx, filepath.Join(o.conf.Data, agentsDir, making))
 	if err != nil {
 		return "", bridge.Agent{}, err
 	}

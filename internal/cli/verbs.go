@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -81,7 +82,7 @@ func parsePartner(s string) (bridge.Partner, error) {
 	switch near := nearest(last, ranks); {
 	case near == last:
 		partner.Role, partner.Rank = before, bridge.Rank(last)
-	case near != "":
+	case near != "" && edits(near, last) == 1: // further away it may well be a word of the role
 		return partner, bridge.Errorf(bridge.Invalid, "partner %q: %q is no rank", name, last).WithHint("did you mean %s?", near)
 	}
 	return partner, nil
@@ -114,7 +115,7 @@ func (d *duration) Type() string   { return "duration" }
 func (d *duration) Set(s string) error {
 	v, err := parseDuration(s)
 	if err != nil {
-		return bridge.Errorf(bridge.Invalid, "%q is not a duration; write it like 45s, 10m, 3h or 30d", s)
+		return errors.New("write it like 45s, 10m, 3h or 30d") // the flag's name and value are said around it
 	}
 	*d = duration(v)
 	return nil
