@@ -110,6 +110,10 @@ func (s *Server) listen(ctx context.Context, req *mcp.SubscriptionsListenRequest
 	for _, uri := range uris {
 		wg.Go(func() { s.feed(ctx, req.Session, uri, meta) })
 	}
+	if len(uris) == 0 {
+		// Nothing will come, but an end would tell the client that we close, and some would listen again at once.
+		<-ctx.Done()
+	}
 	wg.Wait()
 	return &mcp.SubscriptionsListenResult{Meta: meta()}, nil
 }

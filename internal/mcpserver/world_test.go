@@ -28,14 +28,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is a bridge on a store in memory, and a server over it.
 type world struct {
 	*bridge.Service
-	t      *testing.T
 	ctx    context.Context
 	server *Server
 }
 
 func newWorld(t testing.TB, o Options) *world {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
+	return worldAt(t, ":memory:", bridge.Defaults(), o)
+}
+
+// worldAt is a world whose store is at path.
+func worldAt(t testing.TB, path string, conf bridge.Config, o Options) *world {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), path, sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +49,7 @@ func newWorld(t testing.TB, o Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc, err := bridge.New(t.Context(), store, bridge.Options{Keys: bridge.NewKeyRing(), Scanner: scanner})
+	svc, err := bridge.New(t.Context(), store, bridge.Options{Config: conf, Keys: bridge.NewKeyRing(), Scanner: scanner})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +57,6 @@ func newWorld(t testing.TB, o Options) *world {
 		o.Version = "test"
 	}
 	w := &world{Service: svc, ctx: context.WithoutCancel(t.Context()), server: New(svc, o)}
-	w.t, _ = t.(*testing.T)
 	t.Cleanup(w.server.Close)
 	return w
 }
