@@ -38,9 +38,9 @@ type optionForm struct {
 
 // option makes a finder of the argument of the first of flags on a command line that the keyword begins.
 func option(form optionForm, flags ...string) finder {
-	return func(text string, at, end int) (int, int) {
+	return func(text string, at, end int) (int, int, bool) {
 		if !startsWord(text, at) {
-			return 0, 0
+			return 0, 0, false
 		}
 		line := text[end:min(len(text), end+maxCommand)]
 		line = line[:indexAny(line, "\n|;")]
@@ -51,35 +51,35 @@ func option(form optionForm, flags ...string) finder {
 					break
 				}
 				from += i + len(flag)
-				if start, stop := form.argument(text, end+from); start < stop {
-					return start, stop
+				if start, stop, ok := form.argument(text, end+from); ok {
+					return start, stop, true
 				}
 			}
 		}
-		return 0, 0
+		return 0, 0, false
 	}
 }
 
 // argument gives the bounds of the secret in the argument that follows an option's name at text[i:].
-func (f optionForm) argument(text string, i int) (int, int) {
+func (f optionForm) argument(text string, i int) (int, int, bool) {
 	start := i
 	for start < len(text) && (text[start] == ' ' || text[start] == '=') {
 		start++
 	}
 	if start == i && !f.glued || start > i && !f.apart {
-		return 0, 0
+		return 0, 0, false
 	}
 	v := valueAt(text, start)
 	if f.behind != "" {
 		_, secret, ok := strings.Cut(text[v.start:v.stop], f.behind)
 		if !ok {
-			return 0, 0
+			return 0, 0, false
 		}
 		v.start = v.stop - len(secret)
 	}
-	secret := text[v.start:v.stop]
+	secret := v.head(text)
 	if len(secret) < 3 || secret[0] == '-' || ports.MatchString(secret) || !isCredential(secret) {
-		return 0, 0
+		return 0, 0, false
 	}
-	return v.start, v.stop
+	return v.start, v.end(text), true
 }

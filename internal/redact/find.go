@@ -77,20 +77,22 @@ func between(hidden, stretches []span) []span {
 // scan tries the rules on one stretch of text, which begins at offset base.
 func (s *Scanner) scan(text string, base int) []span {
 	var spans []span
-	var done []int // by rule: the end of its last secret; made once there is one
+	var done []int // by rule: how far it has read; made when there is something to remember
 	for at, word := range s.keywords.in(text) {
 		for _, r := range s.byWord[word] {
 			if done != nil && at < done[r] {
-				continue // inside what the rule has found; also what keeps long secrets from being matched over and over
-			}
-			start, end := s.rules[r].find(text, at, at+len(s.keywords.words[word]))
-			if start == end {
 				continue
 			}
-			if done == nil {
-				done = make([]int, len(s.rules))
+			start, end, ok := s.rules[r].find(text, at, at+len(s.keywords.words[word]))
+			if end > at {
+				if done == nil {
+					done = make([]int, len(s.rules))
+				}
+				done[r] = end
 			}
-			done[r] = end
+			if !ok {
+				continue
+			}
 			spans = append(spans, span{base + start, base + end, r})
 		}
 	}

@@ -9,14 +9,14 @@ import (
 // passes that is neither a placeholder nor code nor a word that says something about passwords. A plain word passes only
 // where nothing but a value can stand.
 func likelyPassword(text string, v value) bool {
-	s := text[v.start:v.stop]
+	s := v.head(text)
 	if len(s) < 4 || v.form == unbound {
 		return false
 	}
 	if isNumber(s) || tame.MatchString(s) {
 		return isNumber(s) && v.form == assigned && !strings.HasSuffix(asciiLower(v.name), "s")
 	}
-	if !isCredential(s) || isOrdinary(s) || isPath(s) || !v.quote && !v.bare && isCode(s) {
+	if !v.quote && !v.bare && isCode(s) || !isCredential(s) || isOrdinary(s) || isPath(s) {
 		return false
 	}
 	if strings.IndexByte(s, ' ') >= 0 {
@@ -48,11 +48,11 @@ func likelyPassword(text string, v value) bool {
 // likelyToken says of a value that the name of a token, key or secret announced whether it is one. Machines make those, so
 // it must look random; only where nothing but a value can stand is anything else enough.
 func likelyToken(text string, v value) bool {
-	s := text[v.start:v.stop]
-	if len(s) < 8 || strings.ContainsAny(s, ` \`) || !isCredential(s) || isOrdinary(s) || isPath(s) {
+	s := v.head(text)
+	if len(s) < 8 || strings.ContainsAny(s, ` \`) || !v.quote && !v.bare && (isCode(s) || isCamel(s)) {
 		return false
 	}
-	if !v.quote && !v.bare && (isCode(s) || isCamel(s)) {
+	if !isCredential(s) || isOrdinary(s) || isPath(s) {
 		return false
 	}
 	switch v.form {
@@ -73,7 +73,7 @@ var uuid = regexp.MustCompile(`\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F
 
 // likelySession says whether a value is the secret of a session, rather than a name or a number for it.
 func likelySession(text string, v value) bool {
-	s := text[v.start:v.stop]
+	s := v.head(text)
 	return v.form == assigned && len(s) >= 20 && !uuid.MatchString(s) && likelyToken(text, v)
 }
 
@@ -99,12 +99,13 @@ func isBlank(s string) bool {
 
 var (
 	wholeReference = regexp.MustCompile(`\A(?:\$[A-Za-z_]\w*|%\w+%|\{\w*\}|\[[\w .-]*\]?|(?:<|&lt;).*|%[-+# 0-9.*]*[a-zA-Z](?:\\[nrt])*|@\w+|:\w+|\$env:\w+)\z`)
-	reference      = regexp.MustCompile(`(?i)\A(?:\$\(|<%|!(?:secret|vault|ref|sub|env)\b|op://|vault:|env[:(.]|enc\[|arn:aws|file:|ssm:|secretsmanager:|process\.env|import\.meta|os\.|secrets\.|vars\.|var\.|[a-z][a-z0-9+.-]*://)|[$#]\{|\{\{`)
+	reference      = regexp.MustCompile(`(?i)\A(?:\$\(|<%|!(?:secret|vault|ref|sub|env)\b|op://|vault:|env[:(.]|enc\[|arn:aws|file:|ssm:|secretsmanager:|process\.env|import\.meta|os\.|secrets\.|vars\.|var\.|[a-z][a-z0-9+.-]*://)`)
 )
 
 // isReference reports whether s says where a secret is, or what is to be put in its place.
 func isReference(s string) bool {
-	return wholeReference.MatchString(s) || reference.MatchString(s)
+	return strings.Contains(s, "${") || strings.Contains(s, "#{") || strings.Contains(s, "{{") ||
+		wholeReference.MatchString(s) || reference.MatchString(s)
 }
 
 var (

@@ -19,7 +19,7 @@ func namedRules() []rule {
 			joined("api", "key"), joined("access", "key"), joined("app", "key"), joined("account", "key"), joined("auth", "key"),
 			joined("private", "key"), joined("signing", "key"), joined("encryption", "key"), joined("master", "key"),
 			joined("service", "key"), joined("license", "key"), joined("subscription", "key"), joined("storage", "key"),
-			joined("shared", "key"), joined("webhook", "key"), joined("jwt", "key"), joined("hmac", "key"), joined("deploy", "key"),
+			joined("shared", "key"), joined("webhook", "key"), joined("jwt", "key"), joined("hmac", "key"), joined("deploy", "key"), joined("client", "key"),
 		), find: token.find},
 		{kind: "password", keywords: []string{"password", "passwd", "passphrase", "passcode", "pwd", "storepass", "keypass", "passwort"}, find: password.find},
 		{kind: "password", keywords: []string{"pass", "pw"}, find: brief.find},
@@ -57,13 +57,13 @@ const (
 	literal       // setName("value"), name || "value": a secret only in quotes
 )
 
-func (n naming) find(text string, at, end int) (int, int) {
+func (n naming) find(text string, at, end int) (int, int, bool) {
 	tail := end
 	for tail < len(text) && tail-end < maxName && (isAlnum(text[tail]) || text[tail] == '_' || text[tail] == '-') {
 		tail++
 	}
 	if !tellsSecret(text[at:end], text[end:tail]) || n.apart && (!startsPart(text, at) || tail > end) {
-		return 0, 0
+		return 0, 0, false
 	}
 	name := at
 	for name > 0 && at-name < maxName && (isAlnum(text[name-1]) || strings.IndexByte("_-.", text[name-1]) >= 0) {
@@ -75,28 +75,21 @@ func (n naming) find(text string, at, end int) (int, int) {
 		form = assigned
 	}
 	if form == unbound || n.apart && (form == beside || text[name:tail] == "PASS") { // the verdict of a test
-		return 0, 0
+		return 0, 0, false
 	}
 	v := valueAt(text, from)
 	if from == tail+1 && text[tail] == '>' && !strings.HasPrefix(text[v.stop:], "<") {
-		return 0, 0 // a type parameter, not an element
+		return 0, 0, false // a type parameter, not an element
 	}
 	v.form, v.name = form, text[name:tail]
 	v.bare = option || from == tail+1 && (isShouted(v.name) || name > 0 && strings.IndexByte("?&;", text[name-1]) >= 0)
 	if v.start < v.stop && n.judge(text, v) {
-		for v.stop-v.start >= maxValue && !v.quote {
-			more := wordLen(text[v.stop:])
-			v.stop += more
-			if more < maxValue {
-				break
-			}
-		}
-		return v.start, v.stop
+		return v.start, v.end(text), true
 	}
 	if next, ok := typed(text, v); ok && n.judge(text, next) {
-		return next.start, next.stop
+		return next.start, next.end(text), true
 	}
-	return 0, 0
+	return 0, 0, false
 }
 
 // maxName bounds how much of a name is read on either side of its keyword.
@@ -185,38 +178,38 @@ func typed(text string, v value) (value, bool) {
 var scheme = regexp.MustCompile(`\A(?i:bearer|basic|token|apikey|api-key|negotiate|bot|key)(?: |%20|\+)+`)
 
 // authorization finds the credential in an Authorization header, in whatever notation.
-func authorization(text string, at, end int) (int, int) {
+func authorization(text string, at, end int) (int, int, bool) {
 	from, form := bind(text, end)
 	if form != assigned && form != literal {
-		return 0, 0
+		return 0, 0, false
 	}
 	v := valueAt(text, from)
 	known := scheme.FindString(text[v.start:])
 	if known != "" {
-		v.start += len(known)
-		v.stop = v.start + wordLen(text[v.start:])
+		v = value{start: v.start + len(known)}
+		v.stop = v.start + wordLen(text[v.start:], maxValue)
 	} else if form == literal && !v.quote {
-		return 0, 0
+		return 0, 0, false
 	}
-	secret := text[v.start:v.stop]
+	secret := v.head(text)
 	if len(secret) < 6 || !isCredential(secret) || isOrdinary(secret) || isCode(secret) || known == "" && !isRandom(secret) {
-		return 0, 0
+		return 0, 0, false
 	}
-	return v.start, v.stop
+	return v.start, v.end(text), true
 }
 
 // challenge is what a server asks with, in place of a token (RFC 6750, section 3).
 var challenge = regexp.MustCompile(`\A[a-z_]+=`)
 
 // bearer finds a bearer token away from its header.
-func bearer(text string, at, end int) (int, int) {
+func bearer(text string, at, end int) (int, int, bool) {
 	if !startsWord(text, at) || end == len(text) || text[end] != ' ' {
-		return 0, 0
+		return 0, 0, false
 	}
-	start := end + 1
-	secret := text[start : start+wordLen(text[start:])]
+	v := value{start: end + 1, stop: end + 1 + wordLen(text[end+1:], maxValue)}
+	secret := v.head(text)
 	if len(secret) < 12 || isCode(secret) || !isRandom(secret) || !isCredential(secret) || challenge.MatchString(secret) {
-		return 0, 0
+		return 0, 0, false
 	}
-	return start, start + len(secret)
+	return v.start, v.end(text), true
 }

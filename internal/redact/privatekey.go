@@ -19,17 +19,17 @@ var (
 
 // privateKey finds a PEM or PGP private key block, header and footer included. Of a block without a footer it takes what
 // looks like a key's body; of one that is only talked about, nothing.
-func privateKey(text string, at, _ int) (int, int) {
+func privateKey(text string, at, _ int) (int, int, bool) {
 	header := keyHeader.FindString(text[at:])
 	if header == "" {
-		return 0, 0
+		return 0, 0, false
 	}
 	body := at + len(header)
 	// A key's body has no five dashes, so they end the block or, if it is cut off, belong to something else. A further
 	// header bounds the search, which keeps it linear.
 	if i := strings.Index(text[body:], "-----"); i >= 0 && keyBase64.MatchString(text[body:body+i]) {
 		if footer := keyFooter.FindString(text[body+i:]); footer != "" {
-			return at, body + i + len(footer)
+			return at, body + i + len(footer), true
 		}
 	}
 	stop := body
@@ -41,7 +41,7 @@ func privateKey(text string, at, _ int) (int, int) {
 		stop += len(line)
 	}
 	if !keyBase64.MatchString(text[body:stop]) {
-		return 0, 0
+		return 0, stop, false
 	}
-	return at, stop
+	return at, stop, true
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A rule finds one kind of secret. It is tried at each of its keywords, in any case of letters, and must say in constant or
-// amortised time that there is nothing: it may read on as long as it will report what it reads.
+// A rule finds one kind of secret. It is tried at each of its keywords, in any case of letters. What it reads it must find to be a
+// secret, or rule out for later tries, or else it must stop early: text full of keywords must not take quadratic time.
 //
 // Most rules are an expression; one that needs more than an expression can say is a finder.
 type rule struct {
@@ -26,8 +26,9 @@ type rule struct {
 	find finder // instead of the above
 }
 
-// A finder gives the bounds of the secret that the keyword text[at:end] announces; equal bounds if there is none.
-type finder func(text string, at, end int) (start, stop int)
+// A finder gives the bounds of the secret that the keyword text[at:end] announces, if there is one. Where ok is false, a stop
+// beyond at says that the rule has read so far and need not be tried again before.
+type finder func(text string, at, end int) (start, stop int, ok bool)
 
 // compile prepares rules, which are listed most specific first.
 func compile(rules []rule) *Scanner {
@@ -58,14 +59,14 @@ func compile(rules []rule) *Scanner {
 func (r *rule) matcher() finder {
 	re := regexp.MustCompile(`\A(?:` + r.expr + `)`)
 	before, edge, entropy, judge := r.before, r.edge, r.entropy, r.judge
-	return func(text string, at, _ int) (int, int) {
+	return func(text string, at, _ int) (int, int, bool) {
 		at -= before
 		if at < 0 || edge && !startsWord(text, at) {
-			return 0, 0
+			return 0, 0, false
 		}
 		loc := re.FindStringSubmatchIndex(text[at:])
 		if loc == nil {
-			return 0, 0
+			return 0, 0, false
 		}
 		start, stop := loc[0], loc[1]
 		for g := 2; g < len(loc); g += 2 {
@@ -76,9 +77,9 @@ func (r *rule) matcher() finder {
 		}
 		secret := text[at+start : at+stop]
 		if isBlank(secret) || entropy > 0 && bits(secret) < entropy || judge != nil && !judge(secret) {
-			return 0, 0
+			return 0, at + stop, false
 		}
-		return at + start, at + stop
+		return at + start, at + stop, true
 	}
 }
 
@@ -93,11 +94,11 @@ func exactRules(values []string) []rule {
 		rules = append(rules, rule{
 			kind:     "known-secret",
 			keywords: []string{asciiLower(v[:MinExact])},
-			find: func(text string, at, _ int) (int, int) {
+			find: func(text string, at, _ int) (int, int, bool) {
 				if !strings.HasPrefix(text[at:], v) {
-					return 0, 0
+					return 0, 0, false
 				}
-				return at, at + len(v)
+				return at, at + len(v), true
 			},
 		})
 	}

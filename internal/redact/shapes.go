@@ -69,7 +69,7 @@ func vendorShapes() []rule {
 		{kind: "age-key", keywords: []string{"age-secret-key-"}, expr: `(?i)AGE-SECRET-KEY-(?:PQ-)?1[A-Z0-9]{30,}`},
 		{kind: "jwt", keywords: []string{"eyj"}, expr: `eyJ[\w-]{8,}\.eyJ[\w-]{4,}\.[\w-]{8,}`, edge: true},
 		{kind: "jwt", keywords: []string{"eyj"}, expr: `eyJ[\w-]{8,}\.[\w-]*\.[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}`, edge: true}, // encrypted
-		{kind: "otp-seed", keywords: []string{"otpauth://"}, expr: `(?i)otpauth://[^\s"'<>]*?[?&]secret=([A-Z2-7=]{8,})`},
+		{kind: "otp-seed", keywords: []string{"otpauth://"}, expr: `(?i)otpauth://(?:/?[^\s"'<>/])*?[?&]secret=([A-Z2-7=]{8,})`},
 		{kind: "azure-key", keywords: []string{"accountkey=", "sharedaccesskey="}, expr: `(?i)(?:Account|SharedAccess)Key=([\w+/%-]{20,}=*)`},
 		{kind: "azure-key", keywords: []string{"sig="}, expr: `(?i)sig=([\w%+/-]{24,}=*)`, edge: true},
 	}

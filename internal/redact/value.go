@@ -15,9 +15,25 @@ type value struct {
 	name        string // its name, if it has one
 }
 
-// maxValue bounds how far a value is read before it is judged: what is read and then let go must be short, or text full of
-// names would take quadratic time.
-const maxValue = 4096
+// maxValue bounds how much of a value is read and judged. What is read and then let go must be short, or text full of names
+// would take quadratic time; what is found to be a secret is then read to its end.
+const maxValue = 128
+
+// maxQuoted bounds how far the end of a quotation is looked for, on either side of a mark.
+const maxQuoted = 2048
+
+// head is as much of the value as is judged.
+func (v value) head(text string) string {
+	return text[v.start:min(v.stop, v.start+maxValue)]
+}
+
+// end gives where the value ends, however long it is.
+func (v value) end(text string) int {
+	if v.quote {
+		return v.stop
+	}
+	return v.start + wordLen(text[v.start:], len(text))
+}
 
 // valueAt gives the value that begins at text[i]: a quoted string, or what a shell, YAML, a query or a sentence would take
 // for one word. The bounds are of the value itself, without quotation marks and the punctuation behind it.
@@ -37,17 +53,17 @@ func valueAt(text string, i int) value {
 			return value{start: start, stop: stop, quote: true}
 		}
 		j++ // it never ends: what follows is all there is
-		return value{start: j, stop: j + wordLen(text[j:])}
+		return value{start: j, stop: j + wordLen(text[j:], maxValue)}
 	}
 	for _, pair := range [...][2]string{{"“", "”"}, {"‘", "’"}, {"«", "»"}, {"„", "“"}} {
 		if rest, ok := strings.CutPrefix(text[i:], pair[0]); ok {
-			if n := strings.Index(rest[:min(len(rest), maxValue)], pair[1]); n >= 0 {
+			if n := strings.Index(rest[:min(len(rest), maxQuoted)], pair[1]); n >= 0 {
 				start := i + len(pair[0])
 				return value{start: start, stop: start + n, quote: true}
 			}
 		}
 	}
-	return value{start: i, stop: i + wordLen(text[i:])}
+	return value{start: i, stop: i + wordLen(text[i:], maxValue)}
 }
 
 func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '`' }
@@ -61,7 +77,7 @@ func quoted(text string, j int, before string) (int, int, bool) {
 		j += 2
 	}
 	start := j + 1
-	for k := start; k < len(text) && k-start < maxValue && text[k] != '\n'; k++ {
+	for k := start; k < len(text) && k-start < maxQuoted && text[k] != '\n'; k++ {
 		switch {
 		case text[k] == mark && slashes == "":
 			return start, k, true
@@ -82,17 +98,17 @@ func closes(text string, j int) bool {
 	if !joint.MatchString(text[j+1:]) {
 		return false
 	}
-	line := text[max(0, j-maxValue):j]
+	line := text[max(0, j-maxQuoted):j]
 	line = line[strings.LastIndexByte(line, '\n')+1:]
 	return strings.Count(line, text[j:j+1])%2 == 1
 }
 
-// wordLen gives the length of the unquoted value at the start of s.
-func wordLen(s string) int {
+// wordLen gives the length of the unquoted value at the start of s, or of as much of it as limit allows.
+func wordLen(s string, limit int) int {
 	n := 0
 	depth := 0 // of brackets opened within the value
 scan:
-	for n < len(s) && n < maxValue {
+	for n < min(len(s), limit) {
 		switch c := s[n]; {
 		case c <= ' ' || isQuote(c) || c == '<' && n > 0 || c == '>':
 			break scan
