@@ -45,7 +45,7 @@ type local struct {
 }
 
 func (l *local) do(c call) (a answer) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	update := func(fn func(tx bridge.Tx) error) error {
 		return l.store.Update(ctx, bridge.InConversation(c.Conversation), fn)

@@ -87,7 +87,7 @@ func (e Engine) open(t testing.TB, address string) bridge.Store {
 }
 
 // patience is how long anything may take that should take milliseconds: long enough for a busy machine, too short for a hang.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // put runs an update that must succeed. Its fn must not end the test itself: an engine may run it on another goroutine.
 func put(t testing.TB, s bridge.Store, scope bridge.Scope, fn func(tx bridge.Tx) error) {

@@ -147,30 +147,42 @@ func panicRollsBack(t *testing.T, e Engine) {
 	}
 }
 
-// crowd calls do n times at once, all behind an update of the scope that is under way, so that an engine which gathers updates has
-// something to gather.
-func crowd(t *testing.T, s bridge.Store, scope bridge.Scope, n int, do func(i int)) {
+// hold begins an update of the scope that goes on until release is called, at the latest when the test ends. Release waits for it.
+func hold(t *testing.T, s bridge.Store, scope bridge.Scope) (release func()) {
 	t.Helper()
-	entered, release := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := s.Update(t.Context(), scope, func(bridge.Tx) error {
-			once.Do(func() { close(entered) })
-			<-release
+	entered, end, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	enter := sync.OnceFunc(func() { close(entered) })
+	go func() {
+		defer close(over)
+		if err := s.Update(context.WithoutCancel(t.Context()), scope, func(bridge.Tx) error {
+			enter()
+			<-end
 			return nil
 		}); err != nil {
 			t.Errorf("Update = %v", err)
 		}
+	}()
+	release = sync.OnceFunc(func() {
+		close(end)
+		<-over
 	})
-	await(t, entered, "the first update to run")
-	var calling sync.WaitGroup
+	t.Cleanup(release)
+	await(t, entered, "an update to run")
+	return release
+}
+
+// crowd calls do n times at once, all behind an update of the scope that is under way, so that an engine which gathers updates has
+// something to gather.
+func crowd(t *testing.T, s bridge.Store, scope bridge.Scope, n int, do func(i int)) {
+	t.Helper()
+	release := hold(t, s, scope)
+	var calling, wg sync.WaitGroup
 	calling.Add(n)
 	for i := range n {
 		wg.Go(func() { calling.Done(); do(i) })
 	}
 	calling.Wait()
-	close(release)
+	release()
 	wg.Wait()
 }
 
@@ -352,20 +364,7 @@ func cancelledBefore(t *testing.T, e Engine) {
 // cancelledWaiting cancels an update that waits behind another one which does not end.
 func cancelledWaiting(t *testing.T, e Engine) {
 	s := e.start(t)
-	entered, release, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	go func() {
-		defer close(over)
-		if err := s.Update(t.Context(), bridge.Deployment, func(bridge.Tx) error {
-			once.Do(func() { close(entered) })
-			<-release
-			return nil
-		}); err != nil {
-			t.Errorf("Update = %v", err)
-		}
-	}()
-	await(t, entered, "the first update to run")
-
+	release := hold(t, s, bridge.Deployment)
 	ctx, cancel := context.WithCancel(t.Context())
 	answer := make(chan error, 1)
 	go func() { answer <- s.Update(ctx, bridge.Deployment, putMeta("key", "done")) }()
@@ -376,8 +375,7 @@ func cancelledWaiting(t *testing.T, e Engine) {
 	case <-time.After(patience):
 		t.Errorf("a cancelled update still waited after %v", patience)
 	}
-	close(release)
-	await(t, over, "the first update to end")
+	release()
 	put(t, s, bridge.Deployment, putMeta("other", "done"))
 	whole(t, s, "key", err)
 }

@@ -207,32 +207,21 @@ func nowAfterTurn(t *testing.T, e Engine) {
 	s, other := e.open(t, address), e.open(t, address)
 	for _, waiter := range []bridge.Store{s, other} {
 		for range 5 {
+			release, calling, answered := hold(t, s, bridge.Deployment), make(chan struct{}), make(chan struct{})
 			var seen, got time.Time
-			entered, calling, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
-			var once sync.Once
-			var wg sync.WaitGroup
-			wg.Go(func() {
-				if err := s.Update(t.Context(), bridge.Deployment, func(bridge.Tx) error {
-					once.Do(func() { close(entered) })
-					<-release
-					return nil
-				}); err != nil {
-					t.Errorf("Update = %v", err)
-				}
-			})
-			await(t, entered, "the first update to run")
-			wg.Go(func() {
+			go func() {
+				defer close(answered)
 				close(calling)
 				if err := waiter.Update(t.Context(), bridge.Deployment, func(tx bridge.Tx) error { got = tx.Now(); return nil }); err != nil {
 					t.Errorf("Update = %v", err)
 				}
-			})
+			}()
 			await(t, calling, "the second update")
 			for range 20 { // lets the waiter get as far as it can
 				seen = look(t, s, func(tx bridge.Tx) (time.Time, error) { return tx.Now(), nil })
 			}
-			close(release)
-			wg.Wait()
+			release()
+			await(t, answered, "the second update to end")
 			if got.Before(seen) {
 				t.Errorf("Now = %v, though its turn came after %v", got, seen)
 			}
