@@ -1,6 +1,9 @@
 package redact
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestRedact_LeavesOrdinaryTextAlone(t *testing.T) {
 	s := newScanner(t)
@@ -20,7 +23,7 @@ func TestRedact_LeavesOrdinaryTextAlone(t *testing.T) {
 		"ClientSecretAuth: &oauthex.ClientSecretAuth{", "PrivateKey: testEd25519Key,", "tokens = 2*maxTokens", "STATUS_NO_TOKEN = 0xC000007C",
 		// placeholders and blanks
 		"api_key: <your-api-key>", "password=xxxx", "password=********", "password=changeme", "password: \"\"", "password = None", "API_KEY=your_api_key_here",
-		"token: \"string\"", "password: [hidden]", "sk-xxxxxxxxxxxxxxxxxxxxxxxx", "sk-...", "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "password: '...'",
+		"token: \"string\"", "password: [hidden]", "sk-" + strings.Repeat("x", 24), "sk-...", "ghp_" + strings.Repeat("x", 36), "password: '...'",
 		"postgres://user:password@localhost:5432/db", "postgres://$USER:$PASS@db/x", "https://<user>:<password>@host/", "https://user:***@host/",
 		// prose
 		"the password is wrong", "the password is required and must be at least 12 characters", "Password: must be at least 8 characters", "password reset for user42",

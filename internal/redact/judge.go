@@ -10,7 +10,7 @@ import (
 // where nothing but a value can stand.
 func likelyPassword(text string, v value) bool {
 	s := v.head(text)
-	if len(s) < 4 || v.form == unbound {
+	if len(s) < 4 {
 		return false
 	}
 	if isNumber(s) || tame.MatchString(s) {
@@ -98,7 +98,7 @@ func isBlank(s string) bool {
 }
 
 var (
-	wholeReference = regexp.MustCompile(`\A(?:\$[A-Za-z_]\w*|%\w+%|\{\w*\}|\[[\w .-]*\]?|(?:<|&lt;).*|%[-+# 0-9.*]*[a-zA-Z](?:\\[nrt])*|@\w+|:\w+|\$env:\w+)\z`)
+	wholeReference = regexp.MustCompile(`\A(?:\$[A-Za-z_]\w*|%\w+%|\{\w*\}|\[[\w .-]*\]?|(?:<|&lt;).*|%[-+# 0-9.*]*[a-zA-Z](?:\\[nrt])*|[@:][A-Za-z_]+|\$env:\w+)\z`)
 	reference      = regexp.MustCompile(`(?i)\A(?:\$\(|<%|!(?:secret|vault|ref|sub|env)\b|op://|vault:|env[:(.]|enc\[|arn:aws|file:|ssm:|secretsmanager:|process\.env|import\.meta|os\.|secrets\.|vars\.|var\.|[a-z][a-z0-9+.-]*://)`)
 )
 

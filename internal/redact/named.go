@@ -82,7 +82,8 @@ func (n naming) find(text string, at, end int) (int, int, bool) {
 		return 0, 0, false // a type parameter, not an element
 	}
 	v.form, v.name = form, text[name:tail]
-	v.bare = option || from == tail+1 && (isShouted(v.name) || name > 0 && strings.IndexByte("?&;", text[name-1]) >= 0)
+	v.bare = option || strings.HasPrefix(asciiLower(v.name), "x-") ||
+		from == tail+1 && (isShouted(v.name) || name > 0 && strings.IndexByte("?&;", text[name-1]) >= 0)
 	if v.start < v.stop && n.judge(text, v) {
 		return v.start, v.end(text), true
 	}

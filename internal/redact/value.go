@@ -10,7 +10,7 @@ import (
 type value struct {
 	start, stop int
 	quote       bool   // it stands in quotation marks
-	bare        bool   // it needs none: NAME=value, ?name=value, --name value
+	bare        bool   // it needs none: NAME=value, ?name=value, --name value, X-Name: value
 	form        form   // how it is bound to
 	name        string // its name, if it has one
 }
