@@ -27,35 +27,35 @@ const (
 	making      = ".making" // locked while an agent or its token is made
 )
 
-// caller says who runs a shell verb: the bearer of AGENTBRIDGE_TOKEN, the agent that --as names, or the only local one.
+// nameAgent settles which local agent acts: the one that --as names, or the only one. It is none of them where a token is given.
+func (p *program) nameAgent(conf *config) error {
+	if p.as != "" {
+		return checkFileName(p.as)
+	}
+	if os.Getenv(tokenVariable) != "" {
+		return nil
+	}
+	names, err := localAgents(conf.Data)
+	switch {
+	case err != nil:
+		return err
+	case len(names) == 1:
+		p.as = names[0]
+		return nil
+	case len(names) == 0:
+		return bridge.Errorf(bridge.Invalid, "there is no agent on this machine yet").
+			WithHint("say who you are with --as NAME, which makes one, or set %s", tokenVariable)
+	}
+	return bridge.Errorf(bridge.Invalid, "there are %d agents on this machine: %s", len(names), strings.Join(names, ", ")).
+		WithHint("say which one you are with --as NAME")
+}
+
+// caller authenticates who runs a shell verb: the bearer of AGENTBRIDGE_TOKEN, or the local agent that nameAgent settled.
 func (p *program) caller(ctx context.Context, o *opened) (bridge.Caller, error) {
 	if token := os.Getenv(tokenVariable); token != "" {
 		return p.byVariable(ctx, o, token)
 	}
-	name, err := p.localName(o)
-	if err != nil {
-		return bridge.Caller{}, err
-	}
-	return o.local(ctx, name)
-}
-
-// localName is the agent that --as names, or the only local one.
-func (p *program) localName(o *opened) (string, error) {
-	if p.as != "" {
-		return p.as, nil
-	}
-	names, err := localAgents(o.conf.Data)
-	switch {
-	case err != nil:
-		return "", err
-	case len(names) == 1:
-		return names[0], nil
-	case len(names) == 0:
-		return "", bridge.Errorf(bridge.Invalid, "there is no agent on this machine yet").
-			WithHint("say who you are with --as NAME, which makes one, or set %s", tokenVariable)
-	}
-	return "", bridge.Errorf(bridge.Invalid, "there are %d agents on this machine: %s", len(names), strings.Join(names, ", ")).
-		WithHint("say which one you are with --as NAME")
+	return o.local(ctx, p.as)
 }
 
 // byVariable authenticates with a token from the environment. It overrides every local agent, and must not do so behind the back
@@ -85,14 +85,11 @@ func localAgents(dir string) ([]string, error) {
 	return names, nil
 }
 
-// local authenticates as the local agent of that name, and makes it on first use. Processes that start together become one agent.
+// local authenticates as the local agent of that name, which is fit for a path, and makes it on first use. Processes that start together become one agent.
 //
 // A token that has expired is replaced: whoever can read this directory can make tokens anyway. The old one stays expired, so
 // that a copy of it that went astray is not revived. A token that is not accepted is not replaced: somebody revoked it.
 func (o *opened) local(ctx context.Context, name string) (bridge.Caller, error) {
-	if err := checkFileName(name); err != nil {
-		return bridge.Caller{}, err
-	}
 	c, err := o.bearer(ctx, name)
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, bridge.Expired) {
 		return c, err

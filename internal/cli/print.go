@@ -40,8 +40,11 @@ func (p *program) flush() error {
 
 func (p *program) printf(format string, args ...any) { fmt.Fprintf(p.out, format, args...) }
 
-// tell says something beside the answer.
-func (p *program) tell(format string, args ...any) { fmt.Fprintf(p.stderr, format+"\n", args...) }
+// tell says something beside the answer, after what was answered so far.
+func (p *program) tell(format string, args ...any) {
+	p.out.Flush() // its error stays and is told by flush
+	fmt.Fprintf(p.stderr, format+"\n", args...)
+}
 
 // table prints rows in aligned columns. The first row is the head.
 func (p *program) table(rows ...[]string) {

@@ -39,6 +39,9 @@ func (d *demo) answer(ctx context.Context) error {
 	if err := promise(len(got.Messages) == 1 && got.Messages[0].ReplyTo == d.question, "the answer arrives and says what it answers"); err != nil {
 		return err
 	}
+	if _, err := d.alpha.check(ctx, 0); err != nil {
+		return err
+	}
 	var seen bridge.PartnersResult
 	if err := d.alpha.call(ctx, "check_partners", map[string]any{}, &seen); err != nil {
 		return err

@@ -39,17 +39,29 @@ machine; where the one that it keeps here is no longer good, the new one takes i
 	cmd.MarkFlagsMutuallyExclusive("as", "name")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
-		o, err := p.open(ctx, fresh)
+		conf, err := p.loadConfig()
+		if err != nil {
+			return err
+		}
+		if name == "" {
+			if err := p.nameAgent(conf); err != nil {
+				return err
+			}
+		}
+		o, err := p.openAt(ctx, conf, fresh)
 		if err != nil {
 			return err
 		}
 		defer o.close()
 		var token string
 		var agent bridge.Agent
-		if name != "" {
+		switch {
+		case name != "":
 			token, agent, err = o.svc.NewAgent(ctx, name, false)
-		} else if name, err = p.localName(o); err == nil {
-			token, agent, err = o.furtherToken(ctx, name)
+		case p.as != "":
+			token, agent, err = o.furtherToken(ctx, p.as)
+		default:
+			token, agent, err = p.anotherToken(ctx, o)
 		}
 		if err != nil {
 			return err
@@ -59,11 +71,18 @@ machine; where the one that it keeps here is no longer good, the new one takes i
 	return cmd
 }
 
-// furtherToken makes a token of a local agent, and puts it in its file where the one there is not good.
-func (o *opened) furtherToken(ctx context.Context, name string) (string, bridge.Agent, error) {
-	if err := checkFileName(name); err != nil {
+// anotherToken makes a token of the agent whose token is in AGENTBRIDGE_TOKEN.
+func (p *program) anotherToken(ctx context.Context, o *opened) (string, bridge.Agent, error) {
+	c, err := p.caller(ctx, o)
+	if err != nil {
 		return "", bridge.Agent{}, err
 	}
+	token, err := o.svc.NewToken(ctx, c.Agent())
+	return token, bridge.Agent{ID: c.Agent(), Name: c.Name()}, err
+}
+
+// furtherToken makes a token of a local agent, and puts it in its file where the one there is not good.
+func (o *opened) furtherToken(ctx context.Context, name string) (string, bridge.Agent, error) {
 	unlock, err := lockFile(ctx, filepath.Join(o.conf.Data, agentsDir, making))
 	if err != nil {
 		return "", bridge.Agent{}, err
@@ -109,16 +128,12 @@ func (p *program) ownToken(ctx context.Context, o *opened) (bridge.Caller, error
 	if token := os.Getenv(tokenVariable); token != "" {
 		return p.byVariable(ctx, o, token)
 	}
-	name, err := p.localName(o)
-	if err != nil {
+	if err := p.nameAgent(o.conf); err != nil {
 		return bridge.Caller{}, err
 	}
-	if err := checkFileName(name); err != nil {
-		return bridge.Caller{}, err
-	}
-	c, err := o.bearer(ctx, name)
+	c, err := o.bearer(ctx, p.as)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = bridge.Errorf(bridge.NotFound, "there is no agent %q on this machine", name).WithHint("agentbridge token list shows all tokens")
+		err = bridge.Errorf(bridge.NotFound, "there is no agent %q on this machine", p.as).WithHint("agentbridge token list shows all tokens")
 	}
 	return c, err
 }

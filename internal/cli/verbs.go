@@ -20,7 +20,15 @@ func (p *program) asAgent(cmd *cobra.Command, do func(ctx context.Context, o *op
 	p.jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
-		o, err := p.open(ctx, fresh)
+		conf, err := p.loadConfig()
+		if err != nil {
+			return err
+		}
+		// Who it is comes first: where nobody can be meant, no store is made.
+		if err := p.nameAgent(conf); err != nil {
+			return err
+		}
+		o, err := p.openAt(ctx, conf, fresh)
 		if err != nil {
 			return err
 		}
@@ -110,8 +118,13 @@ func parsePartners(values []string) (list []bridge.Partner, err error) {
 // duration is a flag's value in the form that people write: 45s, 3h, 30d.
 type duration time.Duration
 
-func (d *duration) String() string { return showDuration(time.Duration(*d)) }
-func (d *duration) Type() string   { return "duration" }
+func (d *duration) String() string {
+	if *d == 0 {
+		return "" // none, so help shows no default
+	}
+	return showDuration(time.Duration(*d))
+}
+func (d *duration) Type() string { return "duration" }
 func (d *duration) Set(s string) error {
 	v, err := parseDuration(s)
 	if err != nil {
