@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +28,7 @@ func (s *Server) ServeStdio(ctx context.Context, caller bridge.Caller, in io.Rea
 	defer s.answers.hangUp(line)
 	c := &stdioConn{
 		Server: s, ctx: ctx, caller: caller, line: line,
-		in: in, out: out, lines: make(chan []byte), closed: make(chan struct{}), asked: map[jsonrpc.ID]*exchange{},
+		in: in, out: out, heard: make(chan heard), closed: make(chan struct{}), asked: map[jsonrpc.ID]*exchange{},
 	}
 	session, err := s.mcp.Connect(context.WithoutCancel(ctx), c, nil)
 	if err != nil {
@@ -53,14 +52,20 @@ type stdioConn struct {
 
 	in     io.ReadCloser
 	out    io.WriteCloser
-	lines  chan []byte
-	err    error // why lines ended; set before lines is closed
+	heard  chan heard
+	err    error // why heard ended; set before heard is closed
 	closed chan struct{}
 	once   sync.Once
 
 	writing sync.Mutex // guards out
 	mu      sync.Mutex // guards asked
 	asked   map[jsonrpc.ID]*exchange
+}
+
+// heard is one line from the client: a message, or what to answer to what is none.
+type heard struct {
+	msg       jsonrpc.Message
+	complaint string
 }
 
 // Connect makes the connection its own transport.
@@ -74,7 +79,7 @@ func (c *stdioConn) Connect(context.Context) (mcp.Connection, error) {
 func (c *stdioConn) SessionID() string { return "" }
 
 func (c *stdioConn) scan() {
-	defer close(c.lines)
+	defer close(c.heard)
 	scanner := bufio.NewScanner(c.in)
 	scanner.Buffer(make([]byte, 0, 64<<10), maxLine)
 	for scanner.Scan() {
@@ -82,8 +87,9 @@ func (c *stdioConn) scan() {
 		if len(line) == 0 {
 			continue
 		}
+		msg, complaint := decode(line)
 		select {
-		case c.lines <- bytes.Clone(line):
+		case c.heard <- heard{msg, complaint}:
 		case <-c.closed:
 			return
 		}
@@ -95,21 +101,20 @@ func (c *stdioConn) scan() {
 func (c *stdioConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 	for {
 		select {
-		case line, ok := <-c.lines:
+		case h, ok := <-c.heard:
 			if !ok {
 				if c.err != nil {
 					return nil, fmt.Errorf("read a request: %w", c.err)
 				}
 				return nil, io.EOF
 			}
-			msg, complaint := decode(line)
-			if req, ok := msg.(*jsonrpc.Request); ok && !c.arrived(req) {
-				complaint = complain(-32600, "the id is in use by a request that was not answered yet")
+			if req, ok := h.msg.(*jsonrpc.Request); ok && !c.arrived(req) {
+				h.complaint = complain(jsonrpc.CodeInvalidRequest, "the id is in use by a request that was not answered yet")
 			}
-			if complaint == "" {
-				return msg, nil
+			if h.complaint == "" {
+				return h.msg, nil
 			}
-			if err := c.put([]byte(complaint)); err != nil {
+			if err := c.put([]byte(h.complaint)); err != nil {
 				return nil, err
 			}
 		case <-c.closed:
@@ -118,23 +123,6 @@ func (c *stdioConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 			return nil, ctx.Err()
 		}
 	}
-}
-
-// decode reads a message, or gives the line to answer with.
-func decode(line []byte) (msg jsonrpc.Message, complaint string) {
-	if !json.Valid(line) {
-		return nil, complain(-32700, "parse error: one JSON-RPC message a line")
-	}
-	msg, err := jsonrpc.DecodeMessage(line)
-	if err != nil {
-		return nil, complain(-32600, "invalid request: a JSON-RPC 2.0 message, no batch")
-	}
-	return msg, ""
-}
-
-// complain is the answer to what cannot be told to be a request of its own.
-func complain(code int, message string) string {
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":null,"error":{"code":%d,"message":%q}}`+"\n", code, message)
 }
 
 // arrived gives the request its exchange, unless it has the id of one under way: the SDK would not answer it.
