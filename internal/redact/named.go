@@ -138,8 +138,17 @@ var binding = regexp.MustCompile(`\A(?:\\*["'\x60\])*])*(?:[ \t]*\([^()\n]+\))?(
 
 // bind gives where the value begins of the name that ends at text[i], and how it is bound.
 func bind(text string, i int) (int, form) {
-	if i == len(text) || text[i] >= 0x80 {
-		return i, unbound
+	j := i
+	for j < len(text) && (text[j] == ' ' || text[j] == '\t') {
+		j++
+	}
+	// Most names in a text are words of a sentence. Neither sign nor verb of binding begins like what follows them.
+	const signs, verbs = "\\\"'`])*(:=-!|?>,", "acefiorstwACEFIORSTW"
+	if j == len(text) {
+		return j, unbound
+	}
+	if strings.IndexByte(signs, text[j]) < 0 && (j == i || strings.IndexByte(verbs, text[j]) < 0) {
+		return j, besideIf(j > i)
 	}
 	rest := text[i:]
 	if loc := binding.FindStringSubmatchIndex(rest[:min(len(rest), 128)]); loc != nil {
@@ -149,14 +158,14 @@ func bind(text string, i int) (int, form) {
 			}
 		}
 	}
-	j := i
-	for j < len(text) && (text[j] == ' ' || text[j] == '\t') {
-		j++
+	return j, besideIf(j > i)
+}
+
+func besideIf(apart bool) form {
+	if apart {
+		return beside
 	}
-	if j > i {
-		return j, beside
-	}
-	return i, unbound
+	return unbound
 }
 
 // typed gives the value behind a type, where v is one: password: str = "…".
