@@ -6,36 +6,34 @@ import (
 	"agentbridge/internal/bridge"
 )
 
-func (t *tx) Charges(a bridge.Account, back ...int) (int64, []time.Time, error) {
-	type charge struct {
-		n  int64
-		at time.Time
-	}
-	scan := func(r *row) charge { return charge{r.int(), r.time()} }
-	latest, err := many(t, "count charges", scan, `
-		SELECT n, at FROM charges WHERE conversation = ? AND holder = ? AND kind = ? ORDER BY n DESC LIMIT 1`,
+func (t *tx) Charges(a bridge.Account, back ...int) (n int64, at []time.Time, err error) {
+	at = make([]time.Time, len(back))
+	err = t.query("count charges", func(r *row) { n = r.int() }, `
+		SELECT n FROM charges WHERE conversation = ? AND holder = ? AND kind = ? ORDER BY n DESC LIMIT 1`,
 		string(a.Conversation), a.Holder, string(a.Kind))
-	at := make([]time.Time, len(back))
-	if err != nil || len(latest) == 0 {
-		return 0, at, err
-	}
-	n := latest[0].n
-	for i, b := range back {
-		if b == 1 {
-			at[i] = latest[0].at
+	// Three at a time, which is all that anyone asks for; no charge has the number 0.
+	for from := 0; from < len(back) && n > 0 && err == nil; from += 3 {
+		var numbers [3]int64
+		for i, b := range back[from:min(from+3, len(back))] {
+			if b >= 1 && int64(b) <= n {
+				numbers[i] = n + 1 - int64(b)
+			}
+		}
+		if numbers == [3]int64{} {
 			continue
 		}
-		if b < 1 || int64(b) > n {
-			continue
-		}
-		err := t.query("read a charge", func(r *row) { at[i] = r.time() }, `
-			SELECT at FROM charges WHERE conversation = ? AND holder = ? AND kind = ? AND n = ?`,
-			string(a.Conversation), a.Holder, string(a.Kind), n+1-int64(b))
-		if err != nil {
-			return 0, at, err
-		}
+		err = t.query("read charges", func(r *row) {
+			k, when := r.int(), r.time()
+			for i := range numbers {
+				if numbers[i] == k {
+					at[from+i] = when
+				}
+			}
+		}, `
+			SELECT n, at FROM charges WHERE conversation = ? AND holder = ? AND kind = ? AND n IN (?, ?, ?)`,
+			string(a.Conversation), a.Holder, string(a.Kind), numbers[0], numbers[1], numbers[2])
 	}
-	return n, at, nil
+	return n, at, err
 }
 
 func (t *tx) Charge(a bridge.Account, n int64, keep int) error {

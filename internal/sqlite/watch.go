@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/fnv"
-	"net"
 	"slices"
 	"strconv"
 	"sync"
@@ -152,10 +151,10 @@ func (w *watch) listen() {
 	buf := make([]byte, letter)
 	for {
 		n, err := w.in.conn.Read(buf)
-		if errors.Is(err, net.ErrClosed) {
-			return
+		if err != nil {
+			return // closed; were it broken, the poll would serve
 		}
-		if err != nil || n == 0 {
+		if n == 0 {
 			w.wakeAll()
 			continue
 		}
