@@ -6,6 +6,7 @@ package mcpserver
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -103,6 +104,9 @@ func (s *Server) receive(next mcp.MethodHandler) mcp.MethodHandler {
 			x.opened()
 		}
 		switch r := req.(type) {
+		case *mcp.ListPromptsRequest, *mcp.GetPromptRequest, *mcp.CompleteRequest, *mcp.ServerRequest[*mcp.SetLoggingLevelParams]:
+			// The SDK answers some of these, although we say that we do not offer them.
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: fmt.Sprintf("method not found: %q", method)}
 		case *mcp.ServerRequest[*mcp.CancelledParams]:
 			if r.Params != nil && !x.remote {
 				s.cancelled(x, r.Params.RequestID)
