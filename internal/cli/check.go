@@ -39,7 +39,9 @@ check, marked, unless it names the receipt: --ack RECEIPT.`,
 	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, _ []string) error {
 		// Where nobody reads the output, writing it must fail and not end the process: see below.
 		signal.Ignore(syscall.SIGPIPE)
-		q.Wait = time.Duration(wait)
+		if q.Wait = time.Duration(wait); q.Wait > 0 && isTerminal(p.stderr) {
+			p.tell("waiting for messages, up to %s; Ctrl-C ends it", showDuration(q.Wait))
+		}
 		if ack != ackNone {
 			q.Ack = bridge.Receipt(ack)
 		}

@@ -147,7 +147,7 @@ func (d *demo) ask(ctx context.Context) error {
 	case <-time.After(300 * time.Millisecond): // for the reader: this is the waiting
 	}
 	var sent bridge.SendResult
-	err := d.alpha.call(ctx, "send", map[string]any{"message": "Which grammar do you test? CI uses " + secret, "action_type": "question"}, &sent)
+	err := d.alpha.call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "Which grammar do you test? CI uses " + secret, "action_type": "question"}, &sent)
 	if err != nil {
 		return err
 	}

@@ -115,15 +115,17 @@ func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
 		return
 	}
 	defer o.close()
-	d.good("engine", "SQLite, opened in %s", time.Since(start).Round(time.Millisecond))
+	d.good("engine", "SQLite (%s), opened in %s", dependency("modernc.org/sqlite"), time.Since(start).Round(time.Millisecond))
 	o.examine(ctx, d)
 }
 
 // modes looks at who can read what holds secrets.
 func modes(conf *config, d *diagnosis) {
+	store, _ := conf.storePath()
 	for _, at := range []struct{ what, path string }{
 		{"data directory", conf.Data},
 		{"key file", filepath.Join(conf.Data, keyFile)},
+		{"store", store},
 		{"agents' tokens", filepath.Join(conf.Data, agentsDir)},
 	} {
 		info, err := os.Stat(at.path)

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"agentbridge/internal/bridge"
@@ -94,11 +93,11 @@ func (o *opened) local(ctx context.Context, name string) (bridge.Caller, error) 
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, bridge.Expired) {
 		return c, err
 	}
-	unlock, err := lockFile(ctx, filepath.Join(o.conf.Data, agentsDir, making))
+	release, err := lockFile(ctx, filepath.Join(o.conf.Data, agentsDir, making))
 	if err != nil {
 		return c, err
 	}
-	defer unlock()
+	defer release()
 	// Look again: another process may have been first.
 	if c, err = o.bearer(ctx, name); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, bridge.Expired) {
 		return c, err
@@ -149,17 +148,28 @@ func (p *program) claim(ctx context.Context, o *opened) (bridge.Caller, error) {
 	if err != nil {
 		return bridge.Caller{}, bridge.Errorf(bridge.Invalid, "find working directory: %w", err).WithHint("give a name with --as NAME")
 	}
-	base := agentName(filepath.Base(dir))
+	name, err := o.freeName(ctx, agentName(filepath.Base(dir)))
+	if err != nil {
+		return bridge.Caller{}, err
+	}
+	return o.local(ctx, name)
+}
+
+// freeName takes the first of NAME, NAME-2, … that no live process holds.
+func (o *opened) freeName(ctx context.Context, base string) (string, error) {
+	release, err := lockFile(ctx, filepath.Join(o.conf.Data, agentsDir, making))
+	if err != nil {
+		return "", err
+	}
+	defer release()
 	for n := 1; ; n++ {
 		name := base
 		if n > 1 {
 			suffix := "-" + strconv.Itoa(n)
 			name = base[:min(len(base), maxName-len(suffix))] + suffix
 		}
-		if held, err := o.hold(name, true); err != nil {
-			return bridge.Caller{}, err
-		} else if held {
-			return o.local(ctx, name)
+		if held, err := o.hold(name, true); err != nil || held {
+			return name, err
 		}
 	}
 }
@@ -168,17 +178,17 @@ func (p *program) claim(ctx context.Context, o *opened) (bridge.Caller, error) {
 // only if nobody else held it.
 func (o *opened) hold(name string, alone bool) (bool, error) {
 	// Never unlinked: two processes would lock two files of one name.
-	f, err := os.OpenFile(filepath.Join(o.conf.Data, agentsDir, name+lockSuffix), os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	f, err := os.OpenFile(filepath.Join(o.conf.Data, agentsDir, name+lockSuffix), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return false, bridge.Errorf(bridge.Invalid, "lock agent name: %w", err).WithHint("the data directory must be writable; choose another with --data DIR")
 	}
 	if alone {
-		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+		if !tryLock(f, true) {
 			return false, f.Close()
 		}
+		unlock(f)
 	}
-	// From alone to shared is two steps: another may come in between, and then the name is not ours.
-	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil {
+	if !tryLock(f, false) {
 		return false, f.Close()
 	}
 	o.names = append(o.names, f)
@@ -216,14 +226,14 @@ func checkFileName(name string) error {
 }
 
 // lockFile waits for its turn among processes, a few seconds at most.
-func lockFile(ctx context.Context, path string) (unlock func() error, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+func lockFile(ctx context.Context, path string) (release func() error, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, bridge.Errorf(bridge.Invalid, "%w", err).WithHint("the data directory must be writable; choose another with --data DIR")
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	for syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+	for !tryLock(f, true) {
 		select {
 		case <-ctx.Done():
 			f.Close()

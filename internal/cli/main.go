@@ -80,7 +80,11 @@ func (p *program) finish(err error) int {
 		p.out.Flush()
 	}
 	fmt.Fprintf(p.stderr, "error: %s\n", e.Message)
-	fmt.Fprintf(p.stderr, "hint: %s\n", e.Hint)
+	hint := e.Hint
+	if e.RetryAfter > 0 {
+		hint += fmt.Sprintf(" (possible again in %d s)", e.RetryAfter)
+	}
+	fmt.Fprintf(p.stderr, "hint: %s\n", hint)
 	return bridge.Codes[e.Code].Exit
 }
 

@@ -11,12 +11,12 @@ import (
 
 func (d *demo) answer(ctx context.Context) error {
 	var sent bridge.SendResult
-	err := d.beta.call(ctx, "send", map[string]any{"message": "The one in doc/grammar.md.", "reply_to": d.question, "key": "answer-1"}, &sent)
+	err := d.beta.call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "The one in doc/grammar.md.", "reply_to": d.question, "key": "answer-1"}, &sent)
 	if err != nil {
 		return err
 	}
 	var again bridge.SendResult
-	err = d.beta.call(ctx, "send", map[string]any{"message": "The one in doc/grammar.md.", "reply_to": d.question, "key": "answer-1"}, &again)
+	err = d.beta.call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "The one in doc/grammar.md.", "reply_to": d.question, "key": "answer-1"}, &again)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (d *demo) answer(ctx context.Context) error {
 		return err
 	}
 	var status bridge.StatusResult
-	if err := d.beta.call(ctx, "update_status", map[string]any{"status": "working", "note": "writing cases"}, &status); err != nil {
+	if err := d.beta.call(ctx, "update_status", map[string]any{"conversation_id": d.id, "status": "working", "note": "writing cases"}, &status); err != nil {
 		return err
 	}
 	got, err := d.alpha.check(ctx, 5)
@@ -43,7 +43,7 @@ func (d *demo) answer(ctx context.Context) error {
 		return err
 	}
 	var seen bridge.PartnersResult
-	if err := d.alpha.call(ctx, "check_partners", map[string]any{}, &seen); err != nil {
+	if err := d.alpha.call(ctx, "check_partners", map[string]any{"conversation_id": d.id}, &seen); err != nil {
 		return err
 	}
 	if len(seen.Partners) != 1 || len(seen.Deliveries) != 1 {
@@ -56,7 +56,7 @@ func (d *demo) answer(ctx context.Context) error {
 
 func (d *demo) crash(ctx context.Context) error {
 	var sent bridge.SendResult
-	if err := d.alpha.call(ctx, "send", map[string]any{"message": "Please test the new branch."}, &sent); err != nil {
+	if err := d.alpha.call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "Please test the new branch."}, &sent); err != nil {
 		return err
 	}
 	first, err := d.beta.check(ctx, 5)

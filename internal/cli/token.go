@@ -83,11 +83,11 @@ func (p *program) anotherToken(ctx context.Context, o *opened) (string, bridge.A
 
 // furtherToken makes a token of a local agent, and puts it in its file where the one there is not good.
 func (o *opened) furtherToken(ctx context.Context, name string) (string, bridge.Agent, error) {
-	unlock, err := lockFile(ctx, filepath.Join(o.conf.Data, agentsDir, making))
+	release, err := lockFile(ctx, filepath.Join(o.conf.Data, agentsDir, making))
 	if err != nil {
 		return "", bridge.Agent{}, err
 	}
-	defer unlock()
+	defer release()
 	_, kept := o.bearer(ctx, name)
 	token, agent, err := o.svc.NewAgent(ctx, name, true)
 	if err == nil && (errors.Is(kept, fs.ErrNotExist) || errors.Is(kept, bridge.Expired) || errors.Is(kept, bridge.Denied)) {

@@ -45,3 +45,17 @@ func build() built {
 	}
 	return b
 }
+
+// dependency says which version of a module this binary holds.
+func dependency(path string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return path
+	}
+	for _, m := range info.Deps {
+		if m.Path == path {
+			return m.Path + " " + m.Version
+		}
+	}
+	return path
+}
