@@ -155,10 +155,14 @@ type child struct {
 // spawn starts a process that ends with the test.
 func spawn(t testing.TB, duty, path string) *child {
 	t.Helper()
+	return prepareChild(t, duty, path).start()
+}
+
+func prepareChild(t testing.TB, duty, path string) *child {
 	c := &child{t: t, cmd: exec.Command("/proc/self/exe", "-test.run=^$")}
 	c.cmd.Env = append(os.Environ(), childDuty+"="+duty+" "+path)
 	c.cmd.Stderr = t.Output()
-	return c.start()
+	return c
 }
 
 func (c *child) start() *child {
