@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -30,36 +27,6 @@ type config struct {
 
 	from map[string]string // by key: "default", "--data", "AGENTBRIDGE_DATA", or the file's path
 	file string            // the file that was read; empty: none
-}
-
-// setting is one key: its place in config, and whether the file may hold it.
-type setting struct {
-	name   string
-	ref    func(*config) any // *string, *int, *time.Duration, *bridge.Limits or *slog.Level
-	inFile bool
-}
-
-// settings are all keys, in the order in which doctor shows them.
-var settings = []setting{
-	{"data", func(c *config) any { return &c.Data }, false},
-	{"store", func(c *config) any { return &c.Store }, true},
-	{"listen", func(c *config) any { return &c.Listen }, true},
-	{"conversation_ttl", func(c *config) any { return &c.Bridge.ConversationTTL }, true},
-	{"token_ttl", func(c *config) any { return &c.Bridge.TokenTTL }, true},
-	{"invite_ttl", func(c *config) any { return &c.Bridge.InviteTTL }, true},
-	{"retention", func(c *config) any { return &c.Bridge.Retention }, true},
-	{"heartbeat", func(c *config) any { return &c.Bridge.Heartbeat }, true},
-	{"silent_after", func(c *config) any { return &c.Bridge.SilentAfter }, true},
-	{"gone_after", func(c *config) any { return &c.Bridge.GoneAfter }, true},
-	{"idle_after", func(c *config) any { return &c.Bridge.IdleAfter }, true},
-	{"sweep_every", func(c *config) any { return &c.SweepEvery }, true},
-	{"delivery_lease", func(c *config) any { return &c.Bridge.DeliveryLease }, true},
-	{"delivery_attempts", func(c *config) any { return &c.Bridge.DeliveryAttempts }, true},
-	{"limits", func(c *config) any { return &c.Bridge.Limits }, true},
-	{"max_message", func(c *config) any { return &c.Bridge.MaxMessage }, true},
-	{"max_members", func(c *config) any { return &c.Bridge.MaxMembers }, true},
-	{"inbox_depth", func(c *config) any { return &c.Bridge.InboxDepth }, true},
-	{"log", func(c *config) any { return &c.Log }, true},
 }
 
 // fileName is the configuration file's name in the data directory.
@@ -109,8 +76,6 @@ func loadConfig(flags map[string]string, getenv func(string) string) (*config, e
 	return c, c.check()
 }
 
-func variable(key string) string { return "AGENTBRIDGE_" + strings.ToUpper(key) }
-
 func defaultData(getenv func(string) string) (string, error) {
 	// The XDG specification: a relative path is to be ignored.
 	if base := getenv("XDG_DATA_HOME"); filepath.IsAbs(base) {
@@ -158,120 +123,4 @@ func (c *config) readFile(path string, asked bool) error {
 		}
 	}
 	return nil
-}
-
-func unknownKey(path, key string) error {
-	names := make([]string, 0, len(settings))
-	for _, s := range settings {
-		if s.inFile {
-			names = append(names, s.name)
-		}
-	}
-	err := bridge.Errorf(bridge.Invalid, "configuration %s: unknown key %q", path, key)
-	if near := nearest(key, names); near != "" {
-		return err.WithHint("did you mean %s?", near)
-	}
-	return err.WithHint("the keys are %s", strings.Join(names, ", "))
-}
-
-// set takes one value in its written form.
-func (c *config) set(s setting, value, source string) error {
-	c.from[s.name] = source
-	switch ref := s.ref(c).(type) {
-	case *string:
-		*ref = value
-	case *int:
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 {
-			return c.refuse(s.name, source, "must be a whole number above 0")
-		}
-		*ref = n
-	case *time.Duration:
-		d, err := parseDuration(value)
-		if err != nil || d <= 0 {
-			return c.refuse(s.name, source, "must be a duration such as 45s, 10m, 3h or 30d")
-		}
-		*ref = d
-	case *bridge.Limits:
-		limits, ok := map[string]bridge.Limits{"default": bridge.DefaultLimits, "strict": bridge.StrictLimits, "off": bridge.NoLimits}[value]
-		if !ok {
-			return c.refuse(s.name, source, "must be default, strict or off")
-		}
-		*ref = limits
-	case *slog.Level:
-		if ref.UnmarshalText([]byte(value)) != nil {
-			return c.refuse(s.name, source, "must be debug, info, warn or error")
-		}
-	}
-	return nil
-}
-
-// show gives a value in the form in which it is written.
-func (c *config) show(s setting) string {
-	switch ref := s.ref(c).(type) {
-	case *string:
-		return *ref
-	case *time.Duration:
-		return showDuration(*ref)
-	case *bridge.Limits:
-		return ref.Name
-	case *slog.Level:
-		return strings.ToLower(ref.String())
-	case *int:
-		return strconv.Itoa(*ref)
-	}
-	panic("setting of an unknown type: " + s.name)
-}
-
-// refuse does not show the value: it may be a secret in the wrong place.
-func (c *config) refuse(key, source, problem string) error {
-	return bridge.Errorf(bridge.Invalid, "%s %s (set by %s)", key, problem, source).WithHint("correct it, or leave it out for the default; `agentbridge doctor` shows what is in force")
-}
-
-// check looks at values that must fit together.
-func (c *config) check() error {
-	if _, err := c.storePath(); err != nil {
-		return err
-	}
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		return c.refuse("listen", c.from["listen"], "must be HOST:PORT")
-	}
-	b := c.Bridge
-	switch {
-	case b.SilentAfter <= b.Heartbeat:
-		return c.refuse("silent_after", c.from["silent_after"], "must be longer than heartbeat, "+showDuration(b.Heartbeat))
-	case b.GoneAfter < b.SilentAfter:
-		return c.refuse("gone_after", c.from["gone_after"], "must not be shorter than silent_after, "+showDuration(b.SilentAfter))
-	case b.TokenTTL < 3*b.Heartbeat:
-		return c.refuse("token_ttl", c.from["token_ttl"], "must be at least three heartbeats, "+showDuration(3*b.Heartbeat)+", or tokens die before they are renewed")
-	}
-	return nil
-}
-
-// storePath is the path of the SQLite file.
-func (c *config) storePath() (string, error) {
-	engine, path, _ := strings.Cut(c.Store, ":")
-	switch {
-	case engine == "sqlite" && path != "":
-		return path, nil
-	case engine == "postgres", engine == "postgresql":
-		// Not shown: the URL may hold a password.
-		return "", bridge.Errorf(bridge.Invalid, "store: this build has no PostgreSQL engine yet").WithHint("use --store sqlite:PATH, or leave it out")
-	}
-	return "", c.refuse("store", c.from["store"], "must be sqlite:PATH")
-}
-
-// strayVariables lists variables that look like settings and are none, sorted: most likely misspelt.
-func strayVariables(environ []string) []string {
-	known := map[string]bool{"AGENTBRIDGE_CONFIG": true, tokenVariable: true}
-	for _, s := range settings {
-		known[variable(s.name)] = true
-	}
-	stray := map[string]bool{}
-	for _, e := range environ {
-		if name, _, _ := strings.Cut(e, "="); strings.HasPrefix(name, "AGENTBRIDGE_") && !known[name] {
-			stray[name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(stray))
 }

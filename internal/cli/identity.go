@@ -7,9 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"agentbridge/internal/bridge"
 )
@@ -130,86 +128,6 @@ func (o *opened) tokenPath(name string) string {
 	return filepath.Join(o.conf.Data, agentsDir, name+tokenSuffix)
 }
 
-// claim authenticates an `mcp` process and locks its name for as long as the process lives. Without a name it takes that of the
-// working directory, and the first of NAME-2, NAME-3, … that no live process holds.
-func (p *program) claim(ctx context.Context, o *opened) (bridge.Caller, error) {
-	if token := os.Getenv(tokenVariable); token != "" {
-		return p.byVariable(ctx, o, token)
-	}
-	if p.as != "" {
-		if err := checkFileName(p.as); err != nil {
-			return bridge.Caller{}, err
-		}
-		// Who says the name shares it. That somebody holds it is all that others need to know.
-		o.hold(p.as, false)
-		return o.local(ctx, p.as)
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return bridge.Caller{}, bridge.Errorf(bridge.Invalid, "find working directory: %w", err).WithHint("give a name with --as NAME")
-	}
-	name, err := o.freeName(ctx, agentName(filepath.Base(dir)))
-	if err != nil {
-		return bridge.Caller{}, err
-	}
-	return o.local(ctx, name)
-}
-
-// freeName takes the first of NAME, NAME-2, … that no live process holds.
-func (o *opened) freeName(ctx context.Context, base string) (string, error) {
-	release, err := lockFile(ctx, filepath.Join(o.conf.Data, agentsDir, making))
-	if err != nil {
-		return "", err
-	}
-	defer release()
-	for n := 1; ; n++ {
-		name := base
-		if n > 1 {
-			suffix := "-" + strconv.Itoa(n)
-			name = base[:min(len(base), maxName-len(suffix))] + suffix
-		}
-		if held, err := o.hold(name, true); err != nil || held {
-			return name, err
-		}
-	}
-}
-
-// hold locks a name for the life of this process, shared with others that hold it, and reports whether it could. Alone, it could
-// only if nobody else held it.
-func (o *opened) hold(name string, alone bool) (bool, error) {
-	// Never unlinked: two processes would lock two files of one name.
-	f, err := os.OpenFile(filepath.Join(o.conf.Data, agentsDir, name+lockSuffix), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return false, bridge.Errorf(bridge.Invalid, "lock agent name: %w", err).WithHint("the data directory must be writable; choose another with --data DIR")
-	}
-	if alone {
-		if !tryLock(f, true) {
-			return false, f.Close()
-		}
-		unlock(f)
-	}
-	if !tryLock(f, false) {
-		return false, f.Close()
-	}
-	o.names = append(o.names, f)
-	return true, nil
-}
-
-// agentName makes a name of a directory's.
-func agentName(dir string) string {
-	name := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(nameAlphabet, r) {
-			return r
-		}
-		return '-'
-	}, dir)
-	name = strings.Trim(name[:min(len(name), maxName)], ".-")
-	if name == "" || slices.Contains([]string{bridge.PersonName, bridge.ProgramName}, name) {
-		return "agent"
-	}
-	return name
-}
-
 // What names are made of; the bridge has the last word.
 const (
 	maxName      = 64
@@ -223,23 +141,4 @@ func checkFileName(name string) error {
 			WithHint("names have 1 to %d of the characters A-Z a-z 0-9 . _ -", maxName)
 	}
 	return nil
-}
-
-// lockFile waits for its turn among processes, a few seconds at most.
-func lockFile(ctx context.Context, path string) (release func() error, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, bridge.Errorf(bridge.Invalid, "%w", err).WithHint("the data directory must be writable; choose another with --data DIR")
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	for !tryLock(f, true) {
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, bridge.Errorf(bridge.Unavailable, "lock %s: another process holds it", path).WithHint("try again; if it stays so, a stopped agentbridge process holds it")
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-	return f.Close, nil
 }

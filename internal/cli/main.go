@@ -6,6 +6,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/redact"
 )
 
 // program is one run of agentbridge.
@@ -39,7 +41,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // a second signal ends it at once
-	p := &program{stdin: stdin, stdout: stdout, out: bufio.NewWriter(stdout), stderr: stderr, log: slog.New(slog.DiscardHandler)}
+	p := &program{stdin: stdin, stdout: stdout, out: bufio.NewWriter(stdout), stderr: stderr}
+	p.logFrom(slog.LevelWarn)
 	root := p.root()
 	root.SetArgs(args)
 	root.SetIn(stdin)
@@ -70,7 +73,7 @@ func (p *program) finish(err error) int {
 	}
 	e := bridge.AsError(err)
 	if e.Code == bridge.Internal {
-		p.log.Error("internal error", "error", err.Error())
+		p.log.Error("internal error", "error", masked(err))
 	}
 	if e.Hint == "" {
 		e.Hint = hints[e.Code]
@@ -86,6 +89,26 @@ func (p *program) finish(err error) int {
 	}
 	fmt.Fprintf(p.stderr, "hint: %s\n", hint)
 	return bridge.Codes[e.Code].Exit
+}
+
+// logFrom makes the log: to stderr, from that level on.
+func (p *program) logFrom(level slog.Level) {
+	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// masked is the text of an error that nobody checked, fit for a log.
+func masked(err error) string {
+	scanner, broken := redact.New(redact.Options{Environ: os.Environ()})
+	if broken != nil {
+		return "[REDACTED:unchecked]"
+	}
+	key := make([]byte, redact.MinKey)
+	rand.Read(key)
+	text, _, broken := scanner.Redact(key, err.Error())
+	if broken != nil {
+		return "[REDACTED:unreadable]"
+	}
+	return text
 }
 
 // hints are the way out where an error does not know a better one.

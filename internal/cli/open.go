@@ -52,7 +52,7 @@ func (p *program) loadConfig() (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: conf.Log}))
+	p.logFrom(conf.Log)
 	return conf, nil
 }
 

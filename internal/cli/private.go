@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"agentbridge/internal/bridge"
 )
@@ -122,4 +124,23 @@ func syncDir(path string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// lockFile waits for its turn among processes, a few seconds at most.
+func lockFile(ctx context.Context, path string) (release func() error, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, bridge.Errorf(bridge.Invalid, "%w", err).WithHint("the data directory must be writable; choose another with --data DIR")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for !tryLock(f, true) {
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, bridge.Errorf(bridge.Unavailable, "lock %s: another process holds it", path).WithHint("try again; if it stays so, a stopped agentbridge process holds it")
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return f.Close, nil
 }
