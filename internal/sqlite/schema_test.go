@@ -119,10 +119,10 @@ func TestReads_FindWhatTheyWantByAnIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, step := range plan {
-			scan := strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "SCAN CONSTANT") && step != "SCAN hop" &&
-				!strings.HasPrefix(step, "SCAN (subquery") && !strings.Contains(step, "deliveries_held") // all that are held
-			sort := strings.Contains(step, "TEMP B-TREE") && !strings.Contains(sql, "FROM members WHERE conversation") // a few dozen
-			if scan || sort {
+			scan := strings.HasPrefix(step, "SCAN") && !slices.Contains([]string{"SCAN CONSTANT ROW", "SCAN hop"}, step) && !strings.HasPrefix(step, "SCAN (subquery")
+			sort := strings.Contains(step, "TEMP B-TREE")
+			few := strings.Contains(sql, "FROM members WHERE conversation") || strings.Contains(sql, "GROUP BY") // seats of one conversation; all that is held
+			if (scan || sort) && !few {
 				t.Errorf("%s\nis answered by %q", sql, plan)
 			}
 		}
