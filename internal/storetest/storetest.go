@@ -51,7 +51,9 @@ type promise struct {
 // Run checks that an engine keeps the store contract. It takes some ten seconds, most of them for random updates, of which -short
 // does a fifth. The engine's TestMain must call [Child].
 func Run(t *testing.T, e Engine) {
-	promises := [][]promise{rowPromises(), updatePromises(), viewPromises(), watchPromises(), faultPromises(), modelPromises(), historyPromises()}
+	promises := [][]promise{
+		rowPromises(), updatePromises(), cancelPromises(), lifetimePromises(), viewPromises(), watchPromises(), faultPromises(), modelPromises(), historyPromises(),
+	}
 	if !e.Private {
 		promises = append(promises, sharedPromises(), sharedWatchPromises(), sharedHistoryPromises())
 	}
