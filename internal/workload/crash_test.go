@@ -1,0 +1,50 @@
+package workload_test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"agentbridge/internal/workload"
+)
+
+// build makes the program that these tests kill.
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "agentbridge")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "agentbridge/cmd/agentbridge")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return path
+}
+
+func TestCrash_LosesNothingAndBringsNothingBack(t *testing.T) {
+	p := workload.Program{Path: build(t), Data: t.TempDir(), Env: []string{"AGENTBRIDGE_LIMITS=off", "AGENTBRIDGE_LOG=error"}, Stderr: t.Output()}
+	rep, err := workload.Crash(t.Context(), p, 15)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.Kills < 15 || rep.Acknowledged == 0 {
+		t.Errorf("the story did not happen: %+v", rep)
+	}
+	if len(rep.Lost)+len(rep.Doubled)+len(rep.Faults) > 0 {
+		t.Errorf("%+v", rep)
+	}
+}
+
+func TestSample_AtIsTheShareThatDoesNotExceedIt(t *testing.T) {
+	var s workload.Sample
+	if s.At(0.5) != 0 {
+		t.Error("an empty sample has a median")
+	}
+	for i := range 100 {
+		s = append(s, time.Duration(100-i))
+	}
+	for q, want := range map[float64]time.Duration{0: 1, 0.5: 51, 0.99: 100, 1: 100} {
+		if got := s.At(q); got != want {
+			t.Errorf("At(%v) = %d, want %d", q, got, want)
+		}
+	}
+}
