@@ -315,24 +315,26 @@ func TestHTTP_ServesBothGenerationsAtOneAddress(t *testing.T) {
 		w := newWorld(t, o)
 		hub := w.hub(t)
 		token, _ := w.agent(t, "alpha")
-		code := ""
-		for _, version := range []string{"2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"} {
+		versions := []string{"2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"}
+		var sessions []*mcp.ClientSession
+		for _, version := range versions {
 			session := w.dial(t, hub, token, version, nil)
 			if got := session.InitializeResult().ProtocolVersion; got != version {
 				t.Errorf("asked for %s, got %s", version, got)
 			}
+			sessions = append(sessions, session)
+		}
+		for i, session := range sessions { // all of them open
 			list, err := session.ListTools(w.ctx, nil)
 			if err != nil || len(list.Tools) != len(tools) {
-				t.Errorf("%s: %v tools, %v", version, list, err)
+				t.Errorf("%s: %v tools, %v", versions[i], list, err)
 			}
 			res, err := session.CallTool(w.ctx, &mcp.CallToolParams{Name: "create_conversation", Arguments: map[string]any{
 				"partners": []any{map[string]any{"name": "beta", "role": "helper"}},
 			}})
 			if err != nil || res.IsError {
-				t.Errorf("%s: %v, %v", version, res, err)
+				t.Errorf("%s: %v, %v", versions[i], res, err)
 			}
-			code += version
-			session.Close()
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,10 +104,10 @@ func (s *Server) receive(next mcp.MethodHandler) mcp.MethodHandler {
 		if x.opened != nil {
 			x.opened()
 		}
-		switch r := req.(type) {
-		case *mcp.ListPromptsRequest, *mcp.GetPromptRequest, *mcp.CompleteRequest, *mcp.ServerRequest[*mcp.SetLoggingLevelParams]:
-			// The SDK answers some of these, although we say that we do not offer them.
+		if slices.Contains(notOffered, method) {
 			return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: fmt.Sprintf("method not found: %q", method)}
+		}
+		switch r := req.(type) {
 		case *mcp.ServerRequest[*mcp.CancelledParams]:
 			if r.Params != nil && !x.remote {
 				s.cancelled(x, r.Params.RequestID)
@@ -117,6 +118,9 @@ func (s *Server) receive(next mcp.MethodHandler) mcp.MethodHandler {
 		return next(ctx, method, req)
 	}
 }
+
+// notOffered are methods that the SDK answers although the capabilities say that there is no such thing here.
+var notOffered = []string{"prompts/list", "prompts/get", "completion/complete", "logging/setLevel"}
 
 const cancelledNotification = "notifications/cancelled"
 
@@ -145,4 +149,5 @@ func (h atLeast) Enabled(ctx context.Context, l slog.Level) bool {
 func (h atLeast) WithAttrs(a []slog.Attr) slog.Handler {
 	return atLeast{h.Handler.WithAttrs(a), h.level}
 }
+
 func (h atLeast) WithGroup(n string) slog.Handler { return atLeast{h.Handler.WithGroup(n), h.level} }

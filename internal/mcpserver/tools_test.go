@@ -2,7 +2,10 @@ package mcpserver
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"agentbridge/internal/bridge"
 )
@@ -225,10 +229,40 @@ func TestResults_TellWhatIsUnread(t *testing.T) {
 
 // What goes wrong inside is for the log, and not for a model.
 func TestErrors_KeepOurOwnToOurselves(t *testing.T) {
+	var log bytes.Buffer
+	w := newWorld(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	_, b := w.agent(t, "beta")
+	fails := tool{name: "fails", call: func(*Server, context.Context, *call) (result, error) {
+		return result{}, errors.New("open /home/somebody/bridge.db: disk on fire")
+	}}
+	ctx := context.WithValue(t.Context(), exchangeKey{}, &exchange{caller: b, gone: t.Context()})
+	res, err := w.server.callTool(ctx, &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{}}, fails, parseSchema(`{"type":"object"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := json.Marshal(res)
+	if !res.IsError || !strings.Contains(string(text), `"code":"internal"`) || strings.Contains(string(text), "fire") {
+		t.Errorf("a fault of ours is answered with %s", text)
+	}
+	if !strings.Contains(log.String(), "disk on fire") {
+		t.Errorf("a fault of ours is not in the log: %s", log.String())
+	}
+}
+
+func TestErrors_TellTheWayOut(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, Options{})
+		_, a := w.agent(t, "alpha")
 		_, b := w.agent(t, "beta")
+		w.meet(t, a, b)
 		x := w.stdio(t, b).open()
+		for range 100 {
+			x.call("1", "update_status", `{"status":"working"}`)
+		}
+		x.send(toolCall("1", "update_status", `{"status":"working"}`))
+		if line := x.recv(); !strings.Contains(line, `"code":"rate_limited"`) || !strings.Contains(line, `"retry_after_seconds":60`) {
+			t.Errorf("a call too many is answered with %s", line)
+		}
 		time.Sleep(4 * time.Hour)
 		r := x.call("1", "check_messages", checkNow)
 		if got := r.Result.Structured; got.Code != "expired" || !strings.Contains(got.Hint, "renew") {
