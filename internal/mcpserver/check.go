@@ -2,6 +2,7 @@ package mcpserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -71,7 +72,7 @@ func (s *Server) wait(ctx context.Context, c *call, q bridge.CheckRequest) (brid
 	res, err := s.svc.Check(waiting, c.caller, q)
 	done()
 	wg.Wait() // nothing may be said about a request after its answer
-	if err != nil && s.closing.Err() != nil && ctx.Err() == nil {
+	if cancelled(err) && s.closing.Err() != nil && ctx.Err() == nil {
 		res = bridge.CheckResult{Messages: []bridge.Message{}}
 		res.Unread, err = s.svc.Unread(ctx, c.caller)
 	}
@@ -109,7 +110,11 @@ func (s *Server) showPresence(ctx context.Context, c *call) {
 			return
 		case <-every.C:
 		}
-		if err := s.svc.Heartbeat(ctx, c.caller, bridge.Pulse{Client: client(c.req)}); err != nil && !cancelled(err) {
+		err := s.svc.Heartbeat(ctx, c.caller, bridge.Pulse{Client: client(c.req)})
+		switch {
+		case errors.Is(err, bridge.Denied) || errors.Is(err, bridge.Expired):
+			return // the next look of the wait will say so
+		case err != nil && !cancelled(err):
 			s.log.Warn("note presence", "error", err)
 		}
 	}

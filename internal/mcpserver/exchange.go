@@ -37,7 +37,7 @@ type answer struct {
 	withdrawn bool           // the client cancelled the request: it throws the answer away
 }
 
-// key is where the transports put an exchange in the SDK's per-request extras, and where it is found in a context.
+// exchangeKey is where a context holds its exchange, and extraKey is where a request's token information does.
 type exchangeKey struct{}
 
 const extraKey = "agentbridge/exchange"

@@ -2,6 +2,7 @@ package mcpserver
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,9 @@ import (
 
 	"agentbridge/internal/bridge"
 )
+
+// maxFeeds is how many conversations one session or listen may follow.
+const maxFeeds = 64
 
 // feedPause is the least time between two notifications about one conversation: a burst of changes is one.
 const feedPause = 500 * time.Millisecond
@@ -48,6 +52,8 @@ func (s *Server) subscribe(ctx context.Context, req *mcp.SubscribeRequest) error
 	}
 	if again := of[uri]; again != nil {
 		again()
+	} else if len(of) >= maxFeeds {
+		return tooMany()
 	}
 	// The subscription outlives this request, and its notifications do not belong to it.
 	watching, stop := context.WithCancel(context.WithValue(s.closing, exchangeKey{}, exchangeFrom(ctx)))
@@ -91,6 +97,9 @@ func (s *Server) listen(ctx context.Context, req *mcp.SubscriptionsListenRequest
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "a subscription needs an id"}
 	}
 	uris := slices.Compact(slices.Sorted(slices.Values(req.Params.Notifications.ResourceSubscriptions)))
+	if len(uris) > maxFeeds {
+		return nil, tooMany()
+	}
 	for _, uri := range uris {
 		if _, err := s.view(ctx, uri); err != nil {
 			return nil, err
@@ -116,6 +125,10 @@ func (s *Server) listen(ctx context.Context, req *mcp.SubscriptionsListenRequest
 	}
 	wg.Wait()
 	return &mcp.SubscriptionsListenResult{Meta: meta()}, nil
+}
+
+func tooMany() error {
+	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("at most %d resources can be followed at once", maxFeeds)}
 }
 
 // feed tells a session that a conversation changed, until ctx ends or the caller is no member any more.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -56,16 +55,14 @@ func (s *Server) Handler() http.Handler {
 	carry := auth.RequireBearerToken(func(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
 		return exchangeFrom(ctx).tokenInfo(), nil
 	}, &auth.RequireBearerTokenOptions{AllowMissingExpiration: true})(route)
-	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.serve(w, r, carry)
-	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, carry) })
 }
 
 // serve takes one HTTP request through its exchange.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	arrived := s.answers.moment()
-	if foreign(r) {
-		http.Error(w, "forbidden: the request comes from a page of another site", http.StatusForbidden)
+	if err := sameOrigin(r); err != nil {
+		http.Error(w, err.Error(), http.StatusForbidden)
 		return
 	}
 	caller, err := s.authenticate(r)
@@ -109,15 +106,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 // isModern reports whether a request names a version of the protocol that has no sessions.
 func isModern(r *http.Request) bool { return r.Header.Get(protocolVersion) >= modern }
 
-// foreign reports whether a browser sent the request for another site's page. The protection around the handler lets reads pass,
-// and a GET opens a stream here.
-func foreign(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return false
-	}
-	u, err := url.Parse(origin)
-	return err != nil || u.Host != r.Host
+// sameOrigin refuses what a browser sends for another site's page.
+func sameOrigin(r *http.Request) error {
+	asWrite := r.WithContext(r.Context())
+	asWrite.Method = http.MethodPost // reads would pass, and a GET opens a stream here
+	return http.NewCrossOriginProtection().Check(asWrite)
 }
 
 // identify finds the JSON-RPC id of a request where it will be needed: to cancel it, or to mark the notifications it asks for. A
@@ -131,8 +124,8 @@ func identify(w http.ResponseWriter, r *http.Request, x *exchange) (*jsonrpc.Req
 		return nil, err
 	}
 	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
-	msg, err := jsonrpc.DecodeMessage(body)
-	if req, ok := msg.(*jsonrpc.Request); ok && err == nil {
+	msg, _ := decode(body)
+	if req, ok := msg.(*jsonrpc.Request); ok {
 		x.id = req.ID
 		return req, nil
 	}

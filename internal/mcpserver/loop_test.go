@@ -1,6 +1,9 @@
 package mcpserver
 
 import (
+	"context"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -220,5 +223,41 @@ func TestStdio_ReusedIDTakesNobodysAnswer(t *testing.T) {
 		expect(t, "messages", parse(t, beta.recv()).texts(), "one")
 		beta.call("2", "check_messages", checkNow)
 		expect(t, "states", states(), "acked implied")
+	})
+}
+
+// As with printf '…' | agentbridge mcp: what was asked before the end is answered before the end.
+func TestStdio_AnswersWhatWasAskedBeforeTheEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, say, _, beta := pair(t)
+		say("one")
+		beta.send(toolCall("1", "check_messages", checkLong) + "\n" + toolCall("2", "send", `{"message":"two"}`))
+		beta.out.Close()
+		answered := map[any]bool{}
+		for range 2 {
+			r := parse(t, beta.recv())
+			answered[r.ID] = !r.Result.IsError && r.Error == nil
+		}
+		if !answered[1.0] || !answered[2.0] {
+			t.Errorf("answered = %v, want both", answered)
+		}
+	})
+}
+
+func TestStdio_EndsAlthoughTheClientDoesNotRead(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, Options{})
+		_, b := w.agent(t, "beta")
+		in, toServer := io.Pipe()
+		_, out := io.Pipe() // nobody reads
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- w.server.ServeStdio(ctx, b, in, out) }()
+		io.WriteString(toServer, `{"jsonrpc":"2.0","id":1,"method":"ping"}`+"\n")
+		synctest.Wait()
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("ServeStdio = %v, want its context's error", err)
+		}
 	})
 }

@@ -8,25 +8,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"agentbridge/internal/bridge"
 )
 
-// schema is the part of JSON Schema that the tools' arguments need: every client's model reads it, and arguments are checked
-// against the same text, so the two cannot differ.
+// schema is the part of JSON Schema that the tools' arguments need; no object takes what it does not name. Every client's model
+// reads it, and arguments are checked against the same text, so the two cannot differ.
 type schema struct {
 	Type       string             `json:"type"`
 	Enum       []string           `json:"enum"`
 	Minimum    *float64           `json:"minimum"`
 	Maximum    *float64           `json:"maximum"`
-	MaxLength  int                `json:"maxLength"` // characters
 	MinItems   int                `json:"minItems"`
 	MaxItems   int                `json:"maxItems"`
 	Items      *schema            `json:"items"`
 	Properties map[string]*schema `json:"properties"`
 	Required   []string           `json:"required"`
-	Additional bool               `json:"additionalProperties"`
 }
 
 // parseSchema reads a schema of this package's own; it panics where there is none.
@@ -72,8 +69,6 @@ func (s *schema) check(name string, v any, show func(string) string) error {
 		switch {
 		case !ok:
 			return invalid(name, "must be a text")
-		case s.MaxLength > 0 && utf8.RuneCountInString(text) > s.MaxLength:
-			return invalid(name, "must have at most %d characters", s.MaxLength)
 		case len(s.Enum) > 0 && !slices.Contains(s.Enum, text):
 			return invalid(name, "must be one of: %s", strings.Join(s.Enum, ", "))
 		}
@@ -92,12 +87,10 @@ func (s *schema) checkObject(name string, v any, show func(string) string) error
 		}
 		return name + "." + field
 	}
-	known := slices.Sorted(maps.Keys(s.Properties))
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
 		p, ok := s.Properties[field]
 		if !ok {
-			return bridge.Errorf(bridge.Invalid, "there is no argument %q", within(show(field))).
-				WithHint("the arguments are: %s", strings.Join(known, ", "))
+			return bridge.Errorf(bridge.Invalid, "there is no argument %q", within(show(field))).WithHint("the arguments are: %s", s.names())
 		}
 		if fields[field] == nil { // null is left out: some clients fill in what a model did not give
 			delete(fields, field)
@@ -109,17 +102,17 @@ func (s *schema) checkObject(name string, v any, show func(string) string) error
 	}
 	for _, field := range s.Required {
 		if _, ok := fields[field]; !ok {
-			return bridge.Errorf(bridge.Invalid, "argument %q is missing", within(field)).
-				WithHint("the arguments are: %s", strings.Join(known, ", "))
+			return bridge.Errorf(bridge.Invalid, "argument %q is missing", within(field)).WithHint("the arguments are: %s", s.names())
 		}
 	}
 	return nil
 }
 
+func (s *schema) names() string {
+	return strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
+}
+
 func invalid(name, format string, args ...any) error {
-	if name == "" {
-		name = "arguments"
-	}
 	return bridge.Errorf(bridge.Invalid, "argument %q "+format, append([]any{name}, args...)...).
 		WithHint("correct it and call again")
 }

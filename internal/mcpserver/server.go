@@ -73,8 +73,8 @@ func New(svc *bridge.Service, o Options) *Server {
 	return s
 }
 
-// Close ends every wait and subscription with its proper answer, and every session after it. Requests that come later are served
-// without waiting.
+// Close ends every wait and subscription with its proper answer, and every session after it. It takes two seconds at most: a client
+// that does not read by then is left to the end of its connection. Requests that come later are served without waiting.
 func (s *Server) Close() {
 	s.feeds.mu.Lock()
 	s.close()
@@ -82,12 +82,20 @@ func (s *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	s.answers.drain(ctx) // a session that closes answers nobody
-	var wg sync.WaitGroup
-	for session := range s.mcp.Sessions() {
-		wg.Go(func() { session.Close() })
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		var wg sync.WaitGroup
+		for session := range s.mcp.Sessions() {
+			wg.Go(func() { session.Close() })
+		}
+		wg.Wait()
+		s.feeds.running.Wait()
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
 	}
-	wg.Wait()
-	s.feeds.running.Wait()
 }
 
 // closeWithin is how long closing waits for clients to take their answers.

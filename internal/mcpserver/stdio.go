@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -22,31 +25,40 @@ const maxLine = 16 << 20
 // ServeStdio serves one client over in and out, one JSON-RPC message a line, until the client closes in, or ctx ends. It closes
 // both. What it returns is nil if the client left of itself.
 func (s *Server) ServeStdio(ctx context.Context, caller bridge.Caller, in io.ReadCloser, out io.WriteCloser) error {
-	ctx, stop := context.WithCancel(ctx) // ends the waits of this client, which the SDK would not
-	defer stop()
+	gone, hangUp := context.WithCancel(ctx) // ends the waits of this client, which the SDK would not
+	defer hangUp()
 	line := fmt.Sprintf("%s/%d", caller.Instance, s.connections.Add(1))
 	defer s.answers.hangUp(line)
 	c := &stdioConn{
-		Server: s, ctx: ctx, caller: caller, line: line,
+		Server: s, gone: gone, hangUp: hangUp, caller: caller, line: line,
 		in: in, out: out, heard: make(chan heard), closed: make(chan struct{}), asked: map[jsonrpc.ID]*exchange{},
 	}
 	session, err := s.mcp.Connect(context.WithoutCancel(ctx), c, nil)
 	if err != nil {
 		return fmt.Errorf("connect stdio: %w", err)
 	}
-	defer context.AfterFunc(ctx, func() { session.Close() })()
-	err = session.Wait()
-	if ctx.Err() != nil {
-		return ctx.Err()
+	ended := make(chan error, 1)
+	go func() { ended <- session.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
 	}
-	return err
+	go session.Close()
+	select {
+	case <-ended:
+	case <-time.After(closeWithin): // the client does not read, and a blocked write cannot be waited for
+		c.Close()
+	}
+	return ctx.Err()
 }
 
 // stdioConn is newline-delimited JSON-RPC. Unlike the SDK's it stays alive when a line is not JSON, and it tells when a request
 // arrived and when its answer was written.
 type stdioConn struct {
 	*Server
-	ctx    context.Context // ends when this client is not served any more
+	gone   context.Context // ends when this client asks for nothing more
+	hangUp context.CancelFunc
 	caller bridge.Caller
 	line   string
 
@@ -103,6 +115,7 @@ func (c *stdioConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 		select {
 		case h, ok := <-c.heard:
 			if !ok {
+				c.finish(ctx)
 				if c.err != nil {
 					return nil, fmt.Errorf("read a request: %w", c.err)
 				}
@@ -125,9 +138,20 @@ func (c *stdioConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 	}
 }
 
+// finish lets what was asked before the client closed its end be answered: the SDK drops it. Who waits, waits no more.
+func (c *stdioConn) finish(ctx context.Context) {
+	c.hangUp()
+	c.mu.Lock()
+	open := slices.Collect(maps.Values(c.asked))
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, closeWithin)
+	defer cancel()
+	await(ctx, open)
+}
+
 // arrived gives the request its exchange, unless it has the id of one under way: the SDK would not answer it.
 func (c *stdioConn) arrived(req *jsonrpc.Request) bool {
-	x := &exchange{caller: c.caller, line: c.line, id: req.ID, gone: c.ctx, end: func() {}}
+	x := &exchange{caller: c.caller, line: c.line, id: req.ID, gone: c.gone, end: func() {}}
 	req.Extra = &mcp.RequestExtra{TokenInfo: x.tokenInfo()}
 	if !req.IsCall() {
 		return true
@@ -137,7 +161,7 @@ func (c *stdioConn) arrived(req *jsonrpc.Request) bool {
 	if _, used := c.asked[req.ID]; used {
 		return false
 	}
-	x.gone, x.end = context.WithCancel(c.ctx)
+	x.gone, x.end = context.WithCancel(c.gone)
 	c.asked[req.ID] = x
 	c.answers.arrived(x, c.answers.moment())
 	return true
