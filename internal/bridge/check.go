@@ -163,9 +163,9 @@ func (s *Service) seats(tx Tx, c Caller, id ConversationID) ([]Member, error) {
 		return nil, err
 	}
 	if phase(r.c, r.now) == Buried {
-		if n, err := tx.Unacked(id, r.me.Name, 1); err != nil {
+		if n, err := tx.Unacked(id, 1, r.me.Name); err != nil {
 			return nil, err
-		} else if n == 0 {
+		} else if n[0] == 0 {
 			return nil, r.live()
 		}
 	}

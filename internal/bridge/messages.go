@@ -41,10 +41,13 @@ func (s *Service) Send(ctx context.Context, c Caller, q SendRequest) (res SendRe
 		if err != nil {
 			return err
 		}
-		if res, err = r.send(m, q.To, q.Key); err != nil {
+		// Read first: an engine that holds writes back then sends them with the commit.
+		unread, err := tx.Unread(c.cred.agent)
+		if err != nil {
 			return err
 		}
-		res.Unread, err = tx.Unread(c.cred.agent)
+		res, err = r.send(m, q.To, q.Key)
+		res.Unread = unread
 		return err
 	})
 	if errors.Is(err, Unavailable) {
@@ -193,19 +196,24 @@ func (r *room) names() string {
 
 // address makes a delivery for each recipient: stored, or dead where an inbox that counts is full. If all are full it refuses.
 func (r *room) address(recipients []Member, bounded bool) ([]Delivery, error) {
+	names := make([]string, len(recipients))
+	for i, m := range recipients {
+		names[i] = m.Name
+	}
+	depth := make([]int, len(recipients))
+	if bounded {
+		var err error
+		if depth, err = r.tx.Unacked(r.c.ID, r.s.conf.InboxDepth, names...); err != nil {
+			return nil, err
+		}
+	}
 	deliveries := make([]Delivery, 0, len(recipients))
 	full := 0
-	for _, m := range recipients {
+	for i, m := range recipients {
 		d := Delivery{Conversation: r.c.ID, Recipient: m.Name, State: Stored, At: r.now}
-		if bounded {
-			n, err := r.tx.Unacked(r.c.ID, m.Name, r.s.conf.InboxDepth)
-			if err != nil {
-				return nil, err
-			}
-			if n >= r.s.conf.InboxDepth {
-				d.State, d.Reason = Dead, DeadInboxFull
-				full++
-			}
+		if depth[i] >= r.s.conf.InboxDepth {
+			d.State, d.Reason = Dead, DeadInboxFull
+			full++
 		}
 		deliveries = append(deliveries, d)
 		if d.State == Stored && m.Agent != "" {

@@ -54,15 +54,17 @@ func (s *Service) summary(tx Tx, c Conversation) (Summary, []PartnerState, error
 	if err != nil {
 		return sum, nil, err
 	}
-	for i, m := range members {
+	for _, m := range members {
 		sum.Members = append(sum.Members, m.Name)
-		waiting, err := tx.Unacked(c.ID, m.Name, s.conf.InboxDepth+1)
-		if err != nil {
-			return sum, nil, err
-		}
-		sum.Waiting += waiting
+	}
+	waiting, err := tx.Unacked(c.ID, s.conf.InboxDepth+1, sum.Members...)
+	if err != nil {
+		return sum, nil, err
+	}
+	for i, m := range members {
+		sum.Waiting += waiting[i]
 		if sum.Phase == Open {
-			sum.Problems = append(sum.Problems, s.problems(m, states[i], waiting)...)
+			sum.Problems = append(sum.Problems, s.problems(m, states[i], waiting[i])...)
 		}
 	}
 	if left := c.ExpiresAt.Sub(tx.Now()); sum.Phase == Open && !tx.Now().Before(warnAt(c)) {

@@ -21,8 +21,8 @@ type Store interface {
 	// stopped waiting gets Unavailable if fn may have run, or ctx's error if it certainly did not and will not. The engine retries
 	// by itself what it knows to have failed for reasons of its own (a conflict, a lost turn).
 	//
-	// fn may be run again on a fresh snapshot, so it has no effect but through tx. It must not keep tx, and must not call the
-	// Store.
+	// fn may be run again on a fresh snapshot, and on another goroutine, so it has no effect but through tx. It must not keep tx, and
+	// must not call the Store.
 	Update(ctx context.Context, scope Scope, fn func(Tx) error) error
 
 	// Watch gives a hint after commits that notified topic: wake-ups may be merged or spurious, and a commit after Watch returned
@@ -59,8 +59,14 @@ func Feed(id ConversationID) Topic { return Topic("feed/" + id) }
 const Everything Topic = "everything"
 
 // Tx is one transaction. Reads see the transaction's own writes. A getter of one thing returns [NotFound] when there is none; a
-// getter of many returns an empty slice. Put inserts or replaces the whole row by its key. Any other error means that the
-// transaction is lost: fn returns it.
+// getter of many returns an empty slice. Put inserts or replaces the whole row by its key. After any other error fn returns it:
+// the transaction may be lost. An engine may hold writes back until the next read or the commit, so a write's error may come
+// from a later call, at the latest from Update.
+//
+// Rows of other scopes may change while fn runs, between two reads of the same row too. What fn decides rests on its own scope; of
+// others it reads only what may change a moment later just as well, as a token may be revoked.
+//
+// Texts are valid UTF-8 without NUL, and are ordered by their bytes.
 type Tx interface {
 	// Now is the time of this transaction: read once, in UTC, to the microsecond. It comes from the engine, after the scope's turn
 	// was taken.
@@ -100,14 +106,14 @@ type Tx interface {
 	InvitesNamed(name string) ([]Invite, error)  // unused and not void, in any conversation, oldest first
 	PutInvite(i Invite) error
 
-	AddMessage(m Message) error // [Conflict] if its id or its seq is taken
+	AddMessage(m Message) error // [Conflict] if its id or its seq is taken; Redelivered is not kept
 	Message(id ConversationID, message MessageID) (Message, error)
 	// Messages gives messages with a seq above after, in order; limit 0 means all.
 	Messages(id ConversationID, after int64, limit int) ([]Message, error)
 
-	// AddDelivery adds a copy. Its key is conversation, recipient and seq.
+	// AddDelivery adds a copy. Its key is conversation, recipient and seq: [Conflict] if it is taken.
 	AddDelivery(d Delivery) error
-	// PutDelivery replaces the copy, which must exist.
+	// PutDelivery replaces the copy: [NotFound] if there is none.
 	PutDelivery(d Delivery) error
 	// Deliveries gives all copies of the messages with a seq from from to to, both included, by seq, then recipient.
 	Deliveries(id ConversationID, from, to int64) ([]Delivery, error)
@@ -117,9 +123,9 @@ type Tx interface {
 	Held(id ConversationID, recipient string) ([]Delivery, error)
 	// Batch gives the copies of a recipient that were last part of that batch, in whatever state, in order of seq.
 	Batch(id ConversationID, recipient string, receipt Receipt) ([]Delivery, error)
-	// Unacked counts the stored and delivered copies of a recipient, up to limit.
-	Unacked(id ConversationID, recipient string, limit int) (int, error)
-	// Unread counts the stored copies for all seats of an agent.
+	// Unacked counts the stored and delivered copies of each of these recipients, up to limit each, in their order.
+	Unacked(id ConversationID, limit int, recipients ...string) ([]int, error)
+	// Unread counts the stored copies for all seats of an agent that are not revoked.
 	Unread(agent AgentID) (int, error)
 	// Holders gives, for all conversations, who holds delivered copies: one row an instance and seat.
 	Holders() ([]Holder, error)

@@ -63,7 +63,7 @@ func send(tx bridge.Tx) error {
 	if _, err := tx.Message(room, id); !errors.Is(err, bridge.NotFound) {
 		return errors.Join(err, bridge.Conflict)
 	}
-	if _, err := tx.Unacked(room, "beta", 1000); err != nil {
+	if _, err := tx.Unacked(room, 1000, "beta"); err != nil {
 		return err
 	}
 	tx.Notify(bridge.Inbox(beta))

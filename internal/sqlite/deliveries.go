@@ -64,7 +64,19 @@ func (t *tx) Batch(id bridge.ConversationID, recipient string, receipt bridge.Re
 }
 
 // Each half stops counting by itself, so a full inbox costs no more than the limit.
-func (t *tx) Unacked(id bridge.ConversationID, recipient string, limit int) (int, error) {
+func (t *tx) Unacked(id bridge.ConversationID, limit int, recipients ...string) ([]int, error) {
+	counts := make([]int, len(recipients))
+	for i, recipient := range recipients {
+		n, err := t.unacked(id, recipient, limit)
+		if err != nil {
+			return nil, err
+		}
+		counts[i] = n
+	}
+	return counts, nil
+}
+
+func (t *tx) unacked(id bridge.ConversationID, recipient string, limit int) (int, error) {
 	return one(t, "count unacked deliveries", scanInt, `
 		SELECT count(*) FROM (
 			SELECT * FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_waiting

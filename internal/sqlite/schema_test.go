@@ -93,7 +93,7 @@ func readAll(tx bridge.Tx) error {
 	ask(tx.Waiting("", "", 0))
 	ask(tx.Held("", ""))
 	ask(tx.Batch("", "", "r"))
-	ask(tx.Unacked("", "", 10))
+	ask(tx.Unacked("", 10, ""))
 	ask(tx.Unread(""))
 	ask(tx.Holders())
 	ask(tx.Presence(""))

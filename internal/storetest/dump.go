@@ -81,7 +81,7 @@ func (d *dumper) conversation(tx bridge.Tx, id bridge.ConversationID) {
 		d.add("Waiting for one " + name)(tx.Waiting(id, name, 1))
 		d.add("Held " + name)(tx.Held(id, name))
 		d.add("Batch " + name)(tx.Batch(id, name, "rcpt_1"))
-		d.add("Unacked " + name)(tx.Unacked(id, name, 2))
+		d.add("Unacked " + name)(tx.Unacked(id, 2, name))
 	}
 }
 

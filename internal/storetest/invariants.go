@@ -245,12 +245,12 @@ func (i *inspection) lists(c bridge.Conversation, members []bridge.Member, copie
 		if err != nil {
 			return err
 		}
-		unacked, err := i.tx.Unacked(c.ID, m.Name, len(copies)+1)
+		unacked, err := i.tx.Unacked(c.ID, len(copies)+1, m.Name)
 		if err != nil {
 			return err
 		}
-		if diff(waiting, stored) != "" || diff(held, delivered) != "" || unacked != len(stored)+len(delivered) {
-			i.fail("%s: for %s wait %v, are held %v and are unacked %d, and the copies say %v and %v", c.ID, m.Name, waiting, held, unacked, stored, delivered)
+		if diff(waiting, stored) != "" || diff(held, delivered) != "" || unacked[0] != len(stored)+len(delivered) {
+			i.fail("%s: for %s wait %v, are held %v and are unacked %d, and the copies say %v and %v", c.ID, m.Name, waiting, held, unacked[0], stored, delivered)
 		}
 	}
 	return nil

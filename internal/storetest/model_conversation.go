@@ -152,10 +152,14 @@ func (m *model) Batch(id bridge.ConversationID, recipient string, receipt bridge
 	return m.copies(id, func(d bridge.Delivery) bool { return d.Recipient == recipient && d.Receipt == receipt }, 0), nil
 }
 
-func (m *model) Unacked(id bridge.ConversationID, recipient string, limit int) (int, error) {
-	return len(m.copies(id, func(d bridge.Delivery) bool {
-		return d.Recipient == recipient && (d.State == bridge.Stored || d.State == bridge.Delivered)
-	}, limit)), nil
+func (m *model) Unacked(id bridge.ConversationID, limit int, recipients ...string) ([]int, error) {
+	counts := []int{}
+	for _, recipient := range recipients {
+		counts = append(counts, len(m.copies(id, func(d bridge.Delivery) bool {
+			return d.Recipient == recipient && (d.State == bridge.Stored || d.State == bridge.Delivered)
+		}, limit)))
+	}
+	return counts, nil
 }
 
 func (m *model) Unread(agent bridge.AgentID) (int, error) {

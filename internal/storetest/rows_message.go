@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -202,13 +203,18 @@ func unacked(t *testing.T, e Engine) {
 	s := e.start(t)
 	assorted(t, s)
 	for _, c := range []struct {
-		recipient   string
-		limit, want int
-	}{{"beta", 100, 4}, {"beta", 4, 4}, {"beta", 3, 3}, {"gamma", 100, 1}, {"delta", 100, 0}} {
-		got := look(t, s, func(tx bridge.Tx) (int, error) { return tx.Unacked(convID(1), c.recipient, c.limit) })
-		if got != c.want {
-			t.Errorf("Unacked(%s, limit %d) = %d, want %d", c.recipient, c.limit, got, c.want)
-		}
+		limit      int
+		recipients []string
+		want       []int
+	}{
+		{100, []string{"beta", "gamma", "delta"}, []int{4, 1, 0}},
+		{100, []string{"delta", "beta"}, []int{0, 4}},
+		{4, []string{"beta"}, []int{4}},
+		{3, []string{"beta", "gamma"}, []int{3, 1}},
+		{100, nil, []int{}},
+	} {
+		got := look(t, s, func(tx bridge.Tx) ([]int, error) { return tx.Unacked(convID(1), c.limit, c.recipients...) })
+		same(t, fmt.Sprintf("Unacked, limit %d, of %v", c.limit, c.recipients), got, c.want)
 	}
 }
 
