@@ -56,12 +56,12 @@ func listFiles(messages []bridge.Message) {
 func (s *Server) wait(ctx context.Context, c *call, q bridge.CheckRequest) (bridge.CheckResult, error) {
 	ctx, cancel := c.attend(ctx)
 	defer cancel()
-	if q.Wait == 0 || s.closing.Err() != nil {
+	if q.Wait == 0 || c.leaving.Err() != nil {
 		q.Wait = 0
 		return s.svc.Check(ctx, c.caller, q)
 	}
 	waiting, done := context.WithCancel(ctx)
-	defer context.AfterFunc(s.closing, done)()
+	defer context.AfterFunc(c.leaving, done)()
 	var wg sync.WaitGroup
 	if token := c.req.Params.GetProgressToken(); token != nil {
 		wg.Go(func() { s.showProgress(waiting, c.req, token, q.Wait) })
@@ -72,7 +72,7 @@ func (s *Server) wait(ctx context.Context, c *call, q bridge.CheckRequest) (brid
 	res, err := s.svc.Check(waiting, c.caller, q)
 	done()
 	wg.Wait() // nothing may be said about a request after its answer
-	if cancelled(err) && s.closing.Err() != nil && ctx.Err() == nil {
+	if cancelled(err) && c.leaving.Err() != nil && ctx.Err() == nil {
 		res = bridge.CheckResult{Messages: []bridge.Message{}}
 		res.Unread, err = s.svc.Unread(ctx, c.caller)
 	}

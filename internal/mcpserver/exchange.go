@@ -19,8 +19,9 @@ type exchange struct {
 	many   bool       // a JSON-RPC batch: its answers cannot be told apart, so none is ever taken to have been read
 	remote bool       // over HTTP, where nothing but a request shows that the client is there
 
-	gone context.Context // ends when nobody can be answered any more, or when the client cancelled the request
-	end  context.CancelFunc
+	gone    context.Context // ends when nobody can be answered any more, or when the client cancelled the request
+	end     context.CancelFunc
+	leaving context.Context // ends when it is no use to wait any longer, although an answer still counts
 
 	opened func() // called once the request is being worked on; may be nil
 

@@ -114,7 +114,7 @@ func (s *Server) listen(ctx context.Context, req *mcp.SubscriptionsListenRequest
 	}
 	ctx, stop := x.attend(ctx)
 	defer stop()
-	defer context.AfterFunc(s.closing, stop)()
+	defer context.AfterFunc(x.leaving, stop)()
 	var wg sync.WaitGroup
 	for _, uri := range uris {
 		wg.Go(func() { s.feed(ctx, req.Session, uri, meta) })

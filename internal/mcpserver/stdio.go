@@ -25,12 +25,14 @@ const maxLine = 16 << 20
 // ServeStdio serves one client over in and out, one JSON-RPC message a line, until the client closes in, or ctx ends. It closes
 // both. What it returns is nil if the client left of itself.
 func (s *Server) ServeStdio(ctx context.Context, caller bridge.Caller, in io.ReadCloser, out io.WriteCloser) error {
-	gone, hangUp := context.WithCancel(ctx) // ends the waits of this client, which the SDK would not
-	defer hangUp()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	leaving, leave := context.WithCancel(s.closing)
+	defer leave()
 	line := fmt.Sprintf("%s/%d", caller.Instance, s.connections.Add(1))
 	defer s.answers.hangUp(line)
 	c := &stdioConn{
-		Server: s, gone: gone, hangUp: hangUp, caller: caller, line: line,
+		Server: s, ctx: ctx, leaving: leaving, leave: leave, caller: caller, line: line,
 		in: in, out: out, heard: make(chan heard), closed: make(chan struct{}), asked: map[jsonrpc.ID]*exchange{},
 	}
 	session, err := s.mcp.Connect(context.WithoutCancel(ctx), c, nil)
@@ -57,10 +59,11 @@ func (s *Server) ServeStdio(ctx context.Context, caller bridge.Caller, in io.Rea
 // arrived and when its answer was written.
 type stdioConn struct {
 	*Server
-	gone   context.Context // ends when this client asks for nothing more
-	hangUp context.CancelFunc
-	caller bridge.Caller
-	line   string
+	ctx     context.Context // ends when this client is not served any more; the SDK would let its requests go on
+	leaving context.Context // ends when it asks for nothing more
+	leave   context.CancelFunc
+	caller  bridge.Caller
+	line    string
 
 	in     io.ReadCloser
 	out    io.WriteCloser
@@ -140,7 +143,7 @@ func (c *stdioConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 
 // finish lets what was asked before the client closed its end be answered: the SDK drops it. Who waits, waits no more.
 func (c *stdioConn) finish(ctx context.Context) {
-	c.hangUp()
+	c.leave()
 	c.mu.Lock()
 	open := slices.Collect(maps.Values(c.asked))
 	c.mu.Unlock()
@@ -151,7 +154,7 @@ func (c *stdioConn) finish(ctx context.Context) {
 
 // arrived gives the request its exchange, unless it has the id of one under way: the SDK would not answer it.
 func (c *stdioConn) arrived(req *jsonrpc.Request) bool {
-	x := &exchange{caller: c.caller, line: c.line, id: req.ID, gone: c.gone, end: func() {}}
+	x := &exchange{caller: c.caller, line: c.line, id: req.ID, gone: c.ctx, end: func() {}, leaving: c.leaving}
 	req.Extra = &mcp.RequestExtra{TokenInfo: x.tokenInfo()}
 	if !req.IsCall() {
 		return true
@@ -161,7 +164,7 @@ func (c *stdioConn) arrived(req *jsonrpc.Request) bool {
 	if _, used := c.asked[req.ID]; used {
 		return false
 	}
-	x.gone, x.end = context.WithCancel(c.gone)
+	x.gone, x.end = context.WithCancel(c.ctx)
 	c.asked[req.ID] = x
 	c.answers.arrived(x, c.answers.moment())
 	return true
