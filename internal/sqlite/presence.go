@@ -33,5 +33,6 @@ func (t *tx) PutPresence(p bridge.Presence) error {
 }
 
 func (t *tx) DropPresence(before time.Time) error {
-	return t.exec("drop presence", `DELETE FROM presence WHERE heartbeat_at IS NULL OR heartbeat_at < ?`, micros(before))
+	return t.exec("drop presence", `
+		DELETE FROM presence WHERE heartbeat_at < ? OR heartbeat_at IS NULL AND ? IS NOT NULL`, micros(before), micros(before))
 }
