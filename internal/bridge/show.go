@@ -87,7 +87,7 @@ func (s *Service) problems(m Member, p PartnerState, waiting int) (list []string
 	if waiting >= s.conf.InboxDepth {
 		list = append(list, m.Name+"'s inbox is full")
 	} else if waiting > 0 && (p.Liveness == Silent || p.Liveness == Gone) {
-		list = append(list, fmt.Sprintf("%d messages wait for %s", waiting, m.Name))
+		list = append(list, fmt.Sprintf("waiting for %s: %d unread", m.Name, waiting))
 	}
 	return list
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/workload"
 )
 
 func (p *program) demoCommand() *cobra.Command {
@@ -44,19 +45,24 @@ is killed and its mail comes back, and the audit log is verified. Every promise 
 // demo is the story. A promise that is not kept ends it.
 type demo struct {
 	p           *program
+	program     workload.Program // this one, over the demo's directory
 	dir         string
-	alpha, beta *player
+	alpha, beta *workload.Player
 	id          bridge.ConversationID
 	question    bridge.MessageID
 }
 
 func (p *program) demo(ctx context.Context, dir string, kept bool) (err error) {
 	began := time.Now()
-	d := &demo{p: p, dir: dir}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own program: %w", err)
+	}
+	d := &demo{p: p, dir: dir, program: workload.Program{Path: self, Data: dir, Stderr: p.stderr}}
 	defer func() {
-		for _, a := range []*player{d.alpha, d.beta} {
+		for _, a := range []*workload.Player{d.alpha, d.beta} {
 			if a != nil {
-				err = errors.Join(err, a.leave())
+				err = errors.Join(err, a.Leave())
 			}
 		}
 	}()
@@ -101,16 +107,16 @@ func promise(kept bool, what string) error {
 }
 
 func (d *demo) start(ctx context.Context) (err error) {
-	if d.alpha, err = play(ctx, d.dir, "alpha", d.p.stderr); err != nil {
+	if d.alpha, err = d.program.Play(ctx, "alpha"); err != nil {
 		return err
 	}
-	d.beta, err = play(ctx, d.dir, "beta", d.p.stderr)
+	d.beta, err = d.program.Play(ctx, "beta")
 	return err
 }
 
 func (d *demo) meet(ctx context.Context) error {
 	var made bridge.CreateResult
-	err := d.alpha.call(ctx, "create_conversation", map[string]any{
+	err := d.alpha.Call(ctx, "create_conversation", map[string]any{
 		"role": "writes the parser", "title": "demo", "partners": []any{map[string]any{"name": "beta", "role": "tests the parser"}},
 	}, &made)
 	if err != nil {
@@ -120,11 +126,11 @@ func (d *demo) meet(ctx context.Context) error {
 	d.see("%s, code %s…", d.id, made.Invites[0].Code[:12])
 	code := map[string]any{"code": made.Invites[0].Code}
 	var joined bridge.JoinResult
-	if err := d.beta.call(ctx, "join_conversation", code, &joined); err != nil {
+	if err := d.beta.Call(ctx, "join_conversation", code, &joined); err != nil {
 		return err
 	}
 	d.see("beta joined as %s; partner %s", joined.You.Rank, joined.Partners[0].Name)
-	again := d.beta.call(ctx, "join_conversation", code, &joined)
+	again := d.beta.Call(ctx, "join_conversation", code, &joined)
 	d.see("the code a second time: %s", bridge.AsError(again).Message)
 	return promise(errors.Is(again, bridge.Conflict), "a used code is refused")
 }
@@ -138,7 +144,7 @@ func (d *demo) ask(ctx context.Context) error {
 	}
 	woken := make(chan taken, 1)
 	go func() {
-		res, err := d.beta.check(ctx, 20)
+		res, err := d.beta.Check(ctx, 20)
 		woken <- taken{res, time.Now(), err}
 	}()
 	select {
@@ -147,7 +153,7 @@ func (d *demo) ask(ctx context.Context) error {
 	case <-time.After(300 * time.Millisecond): // for the reader: this is the waiting
 	}
 	var sent bridge.SendResult
-	err := d.alpha.call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "Which grammar do you test? CI uses " + secret, "action_type": "question"}, &sent)
+	err := d.alpha.Call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "Which grammar do you test? CI uses " + secret, "action_type": "question"}, &sent)
 	if err != nil {
 		return err
 	}

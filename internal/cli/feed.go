@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +81,7 @@ func (f *feed) problems(views []bridge.View) {
 			stand[key] = d.State == bridge.Dead
 		}
 	}
-	for key := range f.told {
+	for _, key := range slices.Sorted(maps.Keys(f.told)) {
 		id, problem, _ := strings.Cut(key, "\x00")
 		if !stand[key] && !strings.HasPrefix(problem, "dead ") {
 			delete(f.told, key)

@@ -53,7 +53,7 @@ func TestTail_FollowsUntilInterrupted(t *testing.T) {
 	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("the feed took %v", took)
 	}
-	beta.kill()
+	beta.Kill()
 	if got := next("problem"); got.Problem != "beta is silent" {
 		t.Errorf("after kill -9 of beta: %q, want that it is silent", got.Problem)
 	}
@@ -74,7 +74,7 @@ func TestCheck_InterruptedTakesNothing(t *testing.T) {
 	dir := dataPath(t)
 	alpha, beta := connect(t, dir, "alpha"), connect(t, dir, "beta")
 	meet(t, alpha, beta)
-	if err := beta.leave(); err != nil {
+	if err := beta.Leave(); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(os.Args[0], "check", "--data", dir, "--as", "beta", "--wait", "200s")
@@ -85,7 +85,7 @@ func TestCheck_InterruptedTakesNothing(t *testing.T) {
 	defer cmd.Process.Kill()
 	for ; ; time.Sleep(20 * time.Millisecond) { // until it is there
 		var seen bridge.PartnersResult
-		if err := alpha.call(t.Context(), "check_partners", map[string]any{}, &seen); err != nil {
+		if err := alpha.Call(t.Context(), "check_partners", map[string]any{}, &seen); err != nil {
 			t.Fatal(err)
 		}
 		if seen.Partners[0].Liveness == bridge.Alive {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/workload"
 )
 
 // dataPath is where a data directory can be made.
@@ -35,42 +36,42 @@ func run(t *testing.T, args ...string) (stdout, stderr string, status int) {
 }
 
 // connect starts an agent's process and its client; both end with the test.
-func connect(t *testing.T, dir, name string) *player {
+func connect(t *testing.T, dir, name string) *workload.Player {
 	t.Helper()
-	a, err := play(t.Context(), dir, name, os.Stderr)
+	a, err := workload.Program{Path: "agentbridge", Data: dir, Stderr: os.Stderr}.Play(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { a.leave() })
+	t.Cleanup(func() { a.Leave() })
 	return a
 }
 
 // meet lets alpha create a conversation with beta, who joins by name.
-func meet(t *testing.T, alpha, beta *player) {
+func meet(t *testing.T, alpha, beta *workload.Player) {
 	t.Helper()
 	var made bridge.CreateResult
 	var joined bridge.JoinResult
-	partners := []any{map[string]any{"name": beta.name, "role": "tester"}}
-	if err := alpha.call(t.Context(), "create_conversation", map[string]any{"role": "lead", "partners": partners}, &made); err != nil {
+	partners := []any{map[string]any{"name": beta.Name, "role": "tester"}}
+	if err := alpha.Call(t.Context(), "create_conversation", map[string]any{"role": "lead", "partners": partners}, &made); err != nil {
 		t.Fatal(err)
 	}
-	if err := beta.call(t.Context(), "join_conversation", map[string]any{}, &joined); err != nil {
+	if err := beta.Call(t.Context(), "join_conversation", map[string]any{}, &joined); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func send(t *testing.T, a *player, message string) bridge.SendResult {
+func send(t *testing.T, a *workload.Player, message string) bridge.SendResult {
 	t.Helper()
 	var sent bridge.SendResult
-	if err := a.call(t.Context(), "send", map[string]any{"message": message}, &sent); err != nil {
+	if err := a.Call(t.Context(), "send", map[string]any{"message": message}, &sent); err != nil {
 		t.Fatal(err)
 	}
 	return sent
 }
 
-func check(t *testing.T, a *player, seconds int) bridge.CheckResult {
+func check(t *testing.T, a *workload.Player, seconds int) bridge.CheckResult {
 	t.Helper()
-	res, err := a.check(t.Context(), seconds)
+	res, err := a.Check(t.Context(), seconds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestMCP_KilledProcessLosesNothing(t *testing.T) {
 	if got := check(t, beta, 5); len(got.Messages) != 1 {
 		t.Fatalf("beta got %+v, want the second message", got.Messages)
 	}
-	beta.kill()
+	beta.Kill()
 
 	heir := connect(t, dir, "beta")
 	got := check(t, heir, 5)
@@ -99,7 +100,7 @@ func TestMCP_KilledProcessLosesNothing(t *testing.T) {
 	}
 	check(t, heir, 0)
 	var seen bridge.PartnersResult
-	if err := alpha.call(t.Context(), "check_partners", map[string]any{}, &seen); err != nil {
+	if err := alpha.Call(t.Context(), "check_partners", map[string]any{}, &seen); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range seen.Deliveries {
@@ -135,7 +136,7 @@ func TestMCP_EndsQuicklyAndSaysGoodbye(t *testing.T) {
 			dir := dataPath(t)
 			alpha, beta := connect(t, dir, "alpha"), startPipes(t, "", "mcp", "--data", dir, "--as", "beta")
 			var made bridge.CreateResult
-			err := alpha.call(t.Context(), "create_conversation", map[string]any{"partners": []any{map[string]any{"name": "beta", "role": "tester"}}}, &made)
+			err := alpha.Call(t.Context(), "create_conversation", map[string]any{"partners": []any{map[string]any{"name": "beta", "role": "tester"}}}, &made)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +150,7 @@ func TestMCP_EndsQuicklyAndSaysGoodbye(t *testing.T) {
 				t.Errorf("ended after %v with %v, want soon and exit status 0", took, err)
 			}
 			var seen bridge.PartnersResult
-			if err := alpha.call(t.Context(), "check_partners", map[string]any{}, &seen); err != nil {
+			if err := alpha.Call(t.Context(), "check_partners", map[string]any{}, &seen); err != nil {
 				t.Fatal(err)
 			}
 			if got := seen.Partners[0].Liveness; got != bridge.Silent {

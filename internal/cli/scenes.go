@@ -11,12 +11,12 @@ import (
 
 func (d *demo) answer(ctx context.Context) error {
 	var sent bridge.SendResult
-	err := d.beta.call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "The one in doc/grammar.md.", "reply_to": d.question, "key": "answer-1"}, &sent)
+	err := d.beta.Call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "The one in doc/grammar.md.", "reply_to": d.question, "key": "answer-1"}, &sent)
 	if err != nil {
 		return err
 	}
 	var again bridge.SendResult
-	err = d.beta.call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "The one in doc/grammar.md.", "reply_to": d.question, "key": "answer-1"}, &again)
+	err = d.beta.Call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "The one in doc/grammar.md.", "reply_to": d.question, "key": "answer-1"}, &again)
 	if err != nil {
 		return err
 	}
@@ -25,25 +25,25 @@ func (d *demo) answer(ctx context.Context) error {
 		return err
 	}
 	// Coming back is how a client says that it took the batch before.
-	if _, err := d.beta.check(ctx, 0); err != nil {
+	if _, err := d.beta.Check(ctx, 0); err != nil {
 		return err
 	}
 	var status bridge.StatusResult
-	if err := d.beta.call(ctx, "update_status", map[string]any{"conversation_id": d.id, "status": "working", "note": "writing cases"}, &status); err != nil {
+	if err := d.beta.Call(ctx, "update_status", map[string]any{"conversation_id": d.id, "status": "working", "note": "writing cases"}, &status); err != nil {
 		return err
 	}
-	got, err := d.alpha.check(ctx, 5)
+	got, err := d.alpha.Check(ctx, 5)
 	if err != nil {
 		return err
 	}
 	if err := promise(len(got.Messages) == 1 && got.Messages[0].ReplyTo == d.question, "the answer arrives and says what it answers"); err != nil {
 		return err
 	}
-	if _, err := d.alpha.check(ctx, 0); err != nil {
+	if _, err := d.alpha.Check(ctx, 0); err != nil {
 		return err
 	}
 	var seen bridge.PartnersResult
-	if err := d.alpha.call(ctx, "check_partners", map[string]any{"conversation_id": d.id}, &seen); err != nil {
+	if err := d.alpha.Call(ctx, "check_partners", map[string]any{"conversation_id": d.id}, &seen); err != nil {
 		return err
 	}
 	if len(seen.Partners) != 1 || len(seen.Deliveries) != 1 {
@@ -56,30 +56,30 @@ func (d *demo) answer(ctx context.Context) error {
 
 func (d *demo) crash(ctx context.Context) error {
 	var sent bridge.SendResult
-	if err := d.alpha.call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "Please test the new branch."}, &sent); err != nil {
+	if err := d.alpha.Call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "Please test the new branch."}, &sent); err != nil {
 		return err
 	}
-	first, err := d.beta.check(ctx, 5)
+	first, err := d.beta.Check(ctx, 5)
 	if err != nil {
 		return err
 	}
 	if err := promise(len(first.Messages) == 1 && !first.Messages[0].Redelivered, "the message arrives"); err != nil {
 		return err
 	}
-	pid := d.beta.process.Process.Pid
-	d.beta.kill()
-	if d.beta, err = play(ctx, d.dir, "beta", d.p.stderr); err != nil {
+	pid := d.beta.PID()
+	d.beta.Kill()
+	if d.beta, err = d.program.Play(ctx, "beta"); err != nil {
 		return err
 	}
-	second, err := d.beta.check(ctx, 5)
+	second, err := d.beta.Check(ctx, 5)
 	if err != nil {
 		return err
 	}
 	if err := promise(len(second.Messages) == 1 && second.Messages[0].ID == sent.Message && second.Messages[0].Redelivered, "what was not acked comes back, marked"); err != nil {
 		return err
 	}
-	d.see("process %d got kill -9; process %d got %s again, marked redelivered", pid, d.beta.process.Process.Pid, sent.Message)
-	third, err := d.beta.check(ctx, 0)
+	d.see("process %d got kill -9; process %d got %s again, marked redelivered", pid, d.beta.PID(), sent.Message)
+	third, err := d.beta.Check(ctx, 0)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/workload"
 )
 
 // bearer adds a token to every request.
@@ -60,21 +61,20 @@ func hub(t *testing.T, dir string) (url string, process *exec.Cmd) {
 }
 
 // remote connects to a hub with a fresh agent's token.
-func remote(t *testing.T, url, dir, name string) *player {
+func remote(t *testing.T, url, dir, name string) *workload.Player {
 	t.Helper()
 	token, stderr, status := run(t, "token", "new", "--data", dir, "--name", name)
 	if status != 0 {
 		t.Fatal(stderr)
 	}
-	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
-	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{
+	a, err := workload.Dial(t.Context(), name, &mcp.StreamableClientTransport{
 		Endpoint: url, HTTPClient: &http.Client{Transport: bearer(strings.TrimSpace(token))},
-	}, nil)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { session.Close() })
-	return &player{name: name, session: session}
+	t.Cleanup(func() { a.Leave() })
+	return a
 }
 
 func TestServe_AgentsTalkOverHTTPAndWithThoseOnStdio(t *testing.T) {
@@ -82,32 +82,32 @@ func TestServe_AgentsTalkOverHTTPAndWithThoseOnStdio(t *testing.T) {
 	url, process := hub(t, dir)
 	alpha, beta, gamma := remote(t, url, dir, "alpha"), remote(t, url, dir, "beta"), connect(t, dir, "gamma")
 	var made bridge.CreateResult
-	err := alpha.call(t.Context(), "create_conversation", map[string]any{"role": "lead", "partners": []any{
+	err := alpha.Call(t.Context(), "create_conversation", map[string]any{"role": "lead", "partners": []any{
 		map[string]any{"name": "beta", "role": "tester"}, map[string]any{"name": "gamma", "role": "writer"},
 	}}, &made)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, a := range []*player{beta, gamma} {
+	for i, a := range []*workload.Player{beta, gamma} {
 		var joined bridge.JoinResult
-		if err := a.call(t.Context(), "join_conversation", map[string]any{"code": made.Invites[i].Code}, &joined); err != nil {
+		if err := a.Call(t.Context(), "join_conversation", map[string]any{"code": made.Invites[i].Code}, &joined); err != nil {
 			t.Fatal(err)
 		}
 	}
 	send(t, alpha, "hello both")
-	for _, a := range []*player{beta, gamma} {
+	for _, a := range []*workload.Player{beta, gamma} {
 		if got := check(t, a, 10); len(got.Messages) != 1 || !strings.Contains(got.Messages[0].Text, "hello both") {
-			t.Errorf("%s got %+v", a.name, got.Messages)
+			t.Errorf("%s got %+v", a.Name, got.Messages)
 		}
 		if got := check(t, a, 0); len(got.Messages) != 0 {
-			t.Errorf("%s got it again after coming back: %+v", a.name, got.Messages)
+			t.Errorf("%s got it again after coming back: %+v", a.Name, got.Messages)
 		}
 	}
 
 	// The hub ends while an agent waits: the wait has its answer, and the process is gone soon.
 	waiting := make(chan error, 1)
 	go func() {
-		_, err := beta.check(context.WithoutCancel(t.Context()), 200)
+		_, err := beta.Check(context.WithoutCancel(t.Context()), 200)
 		waiting <- err
 	}()
 	start := time.Now()
@@ -153,7 +153,7 @@ func TestJSON_IsTheToolsStructuredContent(t *testing.T) {
 	meet(t, alpha, beta)
 	send(t, alpha, "compare me")
 	var tool map[string]any
-	if err := beta.call(t.Context(), "check_partners", map[string]any{}, &tool); err != nil {
+	if err := beta.Call(t.Context(), "check_partners", map[string]any{}, &tool); err != nil {
 		t.Fatal(err)
 	}
 	out, stderr, status := run(t, "partners", "--data", dir, "--as", "beta", "--json")

@@ -34,10 +34,10 @@ func (p Program) Command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Player is an agent: an MCP client with an `agentbridge mcp` process behind it.
+// Player is an agent: an MCP client, mostly with an `agentbridge mcp` process behind it.
 type Player struct {
 	Name    string
-	process *exec.Cmd
+	process *exec.Cmd // nil: it came over another transport
 	session *mcp.ClientSession
 }
 
@@ -48,12 +48,21 @@ func (p Program) Play(ctx context.Context, name string) (*Player, error) {
 
 // Connect starts any MCP server on stdio and connects to it.
 func Connect(ctx context.Context, name string, server *exec.Cmd) (*Player, error) {
-	client := mcp.NewClient(&mcp.Implementation{Name: "agentbridge-player", Version: "1"}, nil)
-	session, err := client.Connect(ctx, &mcp.CommandTransport{Command: server}, nil)
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+	p, err := Dial(ctx, name, &mcp.CommandTransport{Command: server})
+	if err == nil {
+		p.process = server
 	}
-	return &Player{name, server, session}, nil
+	return p, err
+}
+
+// Dial connects to an MCP server over any transport.
+func Dial(ctx context.Context, name string, transport mcp.Transport) (*Player, error) {
+	client := mcp.NewClient(&mcp.Implementation{Name: "agentbridge-player", Version: "1"}, nil)
+	session, err := client.Connect(ctx, transport, nil)
+	if err != nil {
+		return nil, fmt.Errorf("connect %s: %w", name, err)
+	}
+	return &Player{Name: name, session: session}, nil
 }
 
 // Call calls a tool and reads its answer. A refusal comes back as the [bridge.Error] that it is; any other error is the
@@ -115,6 +124,9 @@ func (p *Player) Tools(ctx context.Context) ([]*mcp.Tool, error) {
 	}
 	return res.Tools, nil
 }
+
+// PID is the id of the player's process.
+func (p *Player) PID() int { return p.process.Process.Pid }
 
 // Kill ends the process as a crash would: it gets no chance to say anything.
 func (p *Player) Kill() {
