@@ -167,7 +167,7 @@ func BenchmarkSend_FromHundred(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for n := 0; pb.Next(); n++ {
 			fn := send
-			if n%20 == 0 {
+			if n%10 == 0 {
 				fn = check // or the inbox gets long
 			}
 			if err := s.Update(b.Context(), bridge.InConversation(room), fn); err != nil {

@@ -63,7 +63,6 @@ func (t *tx) Batch(id bridge.ConversationID, recipient string, receipt bridge.Re
 		WHERE conversation = ? AND recipient = ? AND receipt = ? AND receipt <> '' ORDER BY seq`, string(id), recipient, string(receipt))
 }
 
-// Each half stops counting by itself, so a full inbox costs no more than the limit.
 func (t *tx) Unacked(id bridge.ConversationID, limit int, recipients ...string) ([]int, error) {
 	counts := make([]int, len(recipients))
 	for i, recipient := range recipients {
@@ -76,16 +75,18 @@ func (t *tx) Unacked(id bridge.ConversationID, limit int, recipients ...string) 
 	return counts, nil
 }
 
+// unacked stops counting at the limit in each state, so a full inbox costs no more.
 func (t *tx) unacked(id bridge.ConversationID, recipient string, limit int) (int, error) {
-	return one(t, "count unacked deliveries", scanInt, `
-		SELECT count(*) FROM (
-			SELECT * FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_waiting
-				WHERE conversation = ? AND recipient = ? AND state = 'stored' LIMIT ?)
-			UNION ALL
-			SELECT * FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_held
-				WHERE conversation = ? AND recipient = ? AND state = 'delivered' LIMIT ?)
-			LIMIT ?)`,
-		string(id), recipient, atMost(limit), string(id), recipient, atMost(limit), atMost(limit))
+	n, err := one(t, "count unacked deliveries", scanInt, `
+		SELECT (SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_waiting
+				WHERE conversation = ? AND recipient = ? AND state = 'stored' LIMIT ?))
+			+ (SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_held
+				WHERE conversation = ? AND recipient = ? AND state = 'delivered' LIMIT ?))`,
+		string(id), recipient, atMost(limit), string(id), recipient, atMost(limit))
+	if limit > 0 {
+		n = min(n, limit)
+	}
+	return n, err
 }
 
 func (t *tx) Unread(agent bridge.AgentID) (int, error) {
