@@ -106,7 +106,8 @@ type Tx interface {
 	InvitesNamed(name string) ([]Invite, error)  // unused and not void, in any conversation, oldest first
 	PutInvite(i Invite) error
 
-	AddMessage(m Message) error // [Conflict] if its id or its seq is taken; Redelivered is not kept
+	// AddMessage adds a message: [Conflict] if its id or its seq is taken. Redelivered is not kept, and Files is never nil when read.
+	AddMessage(m Message) error
 	Message(id ConversationID, message MessageID) (Message, error)
 	// Messages gives messages with a seq above after, in order; limit 0 means all.
 	Messages(id ConversationID, after int64, limit int) ([]Message, error)

@@ -39,17 +39,7 @@ func (s *Server) checkMessages(ctx context.Context, c *call) (result, error) {
 		s.giveBack(c.caller, res.Receipt)
 		return result{}, context.Canceled
 	}
-	listFiles(res.Messages)
 	return result{&res, checkText(res)}, nil
-}
-
-// listFiles makes no files an empty list: clients that check types refuse null.
-func listFiles(messages []bridge.Message) {
-	for i := range messages {
-		if messages[i].Files == nil {
-			messages[i].Files = []string{}
-		}
-	}
 }
 
 // wait checks, and shows while it waits that both sides are there.

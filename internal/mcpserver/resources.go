@@ -27,7 +27,6 @@ func (s *Server) readConversation(ctx context.Context, req *mcp.ReadResourceRequ
 	if err != nil {
 		return nil, err
 	}
-	listFiles(view.Recent)
 	text, err := json.Marshal(view)
 	if err != nil {
 		return nil, err

@@ -53,7 +53,8 @@ func files(names []string) driver.Value {
 	return string(list)
 }
 
-func scanFiles(r *row) (names []string) {
+func scanFiles(r *row) []string {
+	names := []string{}
 	if list := r.text(); list != "" {
 		_ = json.Unmarshal([]byte(list), &names) // written by files
 	}

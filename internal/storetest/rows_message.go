@@ -29,6 +29,9 @@ func messageRoundTrips(t *testing.T, e Engine) {
 	missing(t, s, "Message", func(tx bridge.Tx) (bridge.Message, error) { return tx.Message(convID(2), messageID(1)) })
 	all := look(t, s, func(tx bridge.Tx) ([]bridge.Message, error) { return tx.Messages(convID(1), 0, 0) })
 	same(t, "Messages", all, []bridge.Message{bare, want})
+	if all[0].Files == nil {
+		t.Error("a message without files has nil for them, which is null in JSON; want an empty slice")
+	}
 }
 
 func addMessageConflicts(t *testing.T, e Engine) {
