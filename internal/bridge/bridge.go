@@ -218,7 +218,6 @@ type Holder struct {
 type Presence struct {
 	Agent       AgentID
 	Instance    Instance
-	Client      string    // name and version the client program gave, redacted
 	StartedAt   time.Time // first seen
 	HeartbeatAt time.Time // the process was there
 	ProgressAt  time.Time // its model did something; zero: never

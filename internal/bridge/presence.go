@@ -84,17 +84,13 @@ func (s *Service) sight(tx Tx, agent AgentID) (Sighting, error) {
 
 // Pulse is what a process tells about itself and the agent it serves.
 type Pulse struct {
-	Client   string // name and version of the client program, where known
-	Progress bool   // the model did something since the last pulse
-	End      bool   // the process is about to end
+	Progress bool // the model did something since the last pulse
+	End      bool // the process is about to end
 }
 
 // Heartbeat notes that the caller's instance is there. Whoever keeps a connection open for an agent calls it every
 // [Config.Heartbeat]; whatever a model does is noted by the Service itself.
 func (s *Service) Heartbeat(ctx context.Context, c Caller, p Pulse) error {
-	if p.Client != "" {
-		p.Client = s.Redact(p.Client)
-	}
 	return s.store.Update(ctx, OfAgent(c.cred.agent), func(tx Tx) error {
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
@@ -115,9 +111,6 @@ func (s *Service) pulse(tx Tx, c Caller, p Pulse) error {
 		row = all[i]
 	}
 	row.HeartbeatAt, row.EndedAt = now, time.Time{}
-	if p.Client != "" {
-		row.Client = p.Client
-	}
 	if p.Progress {
 		row.ProgressAt = now
 		s.lastSeen.mark(c.Instance)

@@ -100,7 +100,7 @@ func (s *Server) showPresence(ctx context.Context, c *call) {
 			return
 		case <-every.C:
 		}
-		err := s.svc.Heartbeat(ctx, c.caller, bridge.Pulse{Client: client(c.req)})
+		err := s.svc.Heartbeat(ctx, c.caller, bridge.Pulse{})
 		switch {
 		case errors.Is(err, bridge.Denied) || errors.Is(err, bridge.Expired):
 			return // the next look of the wait will say so
@@ -108,15 +108,6 @@ func (s *Server) showPresence(ctx context.Context, c *call) {
 			s.log.Warn("note presence", "error", err)
 		}
 	}
-}
-
-// client is the name and version of the client program, where it gave them.
-func client(req *mcp.CallToolRequest) string {
-	info := req.ClientInfo()
-	if info == nil {
-		return ""
-	}
-	return strings.TrimSpace(info.Name + " " + info.Version)
 }
 
 // giveBack returns a batch that no client has.

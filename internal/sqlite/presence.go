@@ -6,13 +6,12 @@ import (
 	"agentbridge/internal/bridge"
 )
 
-const presenceColumns = `agent, instance, client, started_at, heartbeat_at, progress_at, ended_at`
+const presenceColumns = `agent, instance, started_at, heartbeat_at, progress_at, ended_at`
 
 func scanPresence(r *row) bridge.Presence {
 	return bridge.Presence{
 		Agent:       bridge.AgentID(r.text()),
 		Instance:    bridge.Instance(r.text()),
-		Client:      r.text(),
 		StartedAt:   r.time(),
 		HeartbeatAt: r.time(),
 		ProgressAt:  r.time(),
@@ -26,10 +25,10 @@ func (t *tx) Presence(agent bridge.AgentID) ([]bridge.Presence, error) {
 
 func (t *tx) PutPresence(p bridge.Presence) error {
 	return t.exec("put presence", `
-		INSERT INTO presence (`+presenceColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET client = excluded.client, started_at = excluded.started_at, heartbeat_at = excluded.heartbeat_at,
+		INSERT INTO presence (`+presenceColumns+`) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET started_at = excluded.started_at, heartbeat_at = excluded.heartbeat_at,
 			progress_at = excluded.progress_at, ended_at = excluded.ended_at`,
-		string(p.Agent), string(p.Instance), p.Client, micros(p.StartedAt), micros(p.HeartbeatAt), micros(p.ProgressAt), micros(p.EndedAt))
+		string(p.Agent), string(p.Instance), micros(p.StartedAt), micros(p.HeartbeatAt), micros(p.ProgressAt), micros(p.EndedAt))
 }
 
 func (t *tx) DropPresence(before time.Time) error {

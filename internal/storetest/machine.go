@@ -214,7 +214,7 @@ func drawStep(rt *rapid.T) step {
 			return nil
 		}
 	case "PutPresence":
-		row := bridge.Presence{Agent: agent, Instance: bridge.Instance(name()), Client: text(), HeartbeatAt: at(number("heartbeat")), ProgressAt: moment("progress")}
+		row := bridge.Presence{Agent: agent, Instance: bridge.Instance(name()), HeartbeatAt: at(number("heartbeat")), ProgressAt: moment("progress")}
 		s.do = func(tx bridge.Tx) error { return tx.PutPresence(row) }
 	case "DropPresence":
 		before := at(number("before"))

@@ -107,7 +107,7 @@ func presenceRoundTrips(t *testing.T, e Engine) {
 	same(t, "Presence of nobody", look(t, s, get), []bridge.Presence{})
 
 	b := bridge.Presence{
-		Agent: agentID(1), Instance: "proc_b", Client: words,
+		Agent: agentID(1), Instance: "proc_b",
 		StartedAt: odd(1), HeartbeatAt: odd(2), ProgressAt: odd(3), EndedAt: odd(4),
 	}
 	full(t, b)

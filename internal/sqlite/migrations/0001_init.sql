@@ -115,7 +115,6 @@ CREATE INDEX deliveries_batch ON deliveries (conversation, recipient, receipt, s
 CREATE TABLE presence (
   agent        TEXT NOT NULL,
   instance     TEXT NOT NULL,
-  client       TEXT NOT NULL,
   started_at   INTEGER,
   heartbeat_at INTEGER,
   progress_at  INTEGER,
