@@ -8,35 +8,96 @@ import (
 	"time"
 )
 
-// resolve finds the conversation that a call is about, and its key, before the call's own transaction: texts are redacted under
-// the key without holding anybody up. The seat is looked at again inside.
-func (s *Service) resolve(ctx context.Context, c Caller, id ConversationID) (ConversationID, []byte, error) {
-	if id != "" {
-		if key, ok := s.contentKeys.Load(id); ok {
-			return id, key.([]byte), nil
+// target is the conversation that a call is about.
+type target struct {
+	id  ConversationID
+	key []byte // its content key
+	// guessed: the caller named none, and this was its only one a moment ago. Whether it still is, is for the transaction to say.
+	guessed bool
+}
+
+// errMoved says that a guess was wrong.
+var errMoved = errors.New("the caller is in other conversations by now")
+
+// withRoom runs fn in an update of the conversation that a call is about: the one named, or the caller's only one. Before that,
+// prepare gets the conversation's key, to let texts in without holding anybody up.
+func (s *Service) withRoom(ctx context.Context, c Caller, id ConversationID, prepare func(key []byte) error, fn func(*room) error) error {
+	for {
+		at, err := s.resolve(ctx, c, id)
+		if err != nil {
+			return err
+		}
+		if err := prepare(at.key); err != nil {
+			return err
+		}
+		err = s.store.Update(ctx, InConversation(at.id), func(tx Tx) error {
+			if at.guessed {
+				if err := s.stillOnly(tx, c, at.id); err != nil {
+					return err
+				}
+			}
+			r, err := s.enter(tx, c, at.id)
+			if err != nil {
+				return err
+			}
+			return fn(r)
+		})
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+		s.onlyOf.Delete(c.cred.agent) // so the next turn looks, and does not guess
+	}
+}
+
+// resolve finds out which conversation a call is about. What it remembers saves a view on the way of every send; it decides
+// nothing, because the transaction looks again.
+func (s *Service) resolve(ctx context.Context, c Caller, id ConversationID) (at target, err error) {
+	at.id = id
+	if id == "" {
+		if last, ok := s.onlyOf.Load(c.cred.agent); ok {
+			at.id, at.guessed = last.(ConversationID), true
 		}
 	}
-	var found []byte
-	err := s.store.View(ctx, func(tx Tx) error {
+	if key, ok := s.contentKeys.Load(at.id); ok {
+		at.key = key.([]byte)
+		return at, nil
+	}
+	err = s.store.View(ctx, func(tx Tx) (err error) {
+		at = target{id: id}
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
 		}
 		if id == "" {
-			only, err := s.only(tx, c)
-			if err != nil {
+			if at.id, err = s.only(tx, c); err != nil {
 				return err
 			}
-			id = only
 		}
-		key, err := s.keyOf(tx, id)
-		found = key
+		at.key, err = s.keyOf(tx, at.id)
 		return err
 	})
 	if err != nil {
-		return "", nil, err
+		return at, err
 	}
-	s.contentKeys.Store(id, found)
-	return id, found, nil
+	s.contentKeys.Store(at.id, at.key)
+	if id == "" {
+		s.onlyOf.Store(c.cred.agent, at.id)
+	}
+	return at, nil
+}
+
+// stillOnly is errMoved unless that conversation is the caller's only one.
+func (s *Service) stillOnly(tx Tx, c Caller, id ConversationID) error {
+	seats, err := tx.Memberships(c.cred.agent)
+	switch {
+	case err != nil:
+		return err
+	case len(seats) == 1 && seats[0].Conversation == id:
+		return nil // as nearly always, and this is on the way of every send
+	}
+	if only, err := s.only(tx, c); err != nil || only != id {
+		return errMoved // whoever looks again gets the error, if it is one
+	}
+	return nil
 }
 
 // only finds the caller's only conversation: the only open one, else the only one.

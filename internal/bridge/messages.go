@@ -28,21 +28,13 @@ func (s *Service) Send(ctx context.Context, c Caller, q SendRequest) (res SendRe
 	if err := checkSend(&q); err != nil {
 		return res, err
 	}
-	id, key, err := s.resolve(ctx, c, q.Conversation)
-	if err != nil {
-		return res, err
-	}
-	m, err := s.clean(key, q)
-	if err != nil {
-		return res, err
-	}
-	err = s.store.Update(ctx, InConversation(id), func(tx Tx) error {
-		r, err := s.enter(tx, c, id)
-		if err != nil {
-			return err
-		}
+	var m Message
+	err = s.withRoom(ctx, c, q.Conversation, func(key []byte) (err error) {
+		m, err = s.clean(key, q)
+		return err
+	}, func(r *room) error {
 		// Read first: an engine that holds writes back then sends them with the commit.
-		unread, err := tx.Unread(c.cred.agent)
+		unread, err := r.tx.Unread(c.cred.agent)
 		if err != nil {
 			return err
 		}

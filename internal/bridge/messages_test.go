@@ -79,7 +79,9 @@ func TestSend_TheLongestMessageArrivesWhole(t *testing.T) {
 func TestSend_NamesTheConversationsWhenThereAreTwo(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.agent("alpha"), w.agent("beta")
-	one, two := w.talk(a, b), w.talk(a, b)
+	one := w.talk(a, b)
+	w.say(a, "the only one needs no name")
+	two := w.talk(a, b)
 	_, err := w.Send(w.ctx, a, bridge.SendRequest{Message: "x"})
 	want(t, err, bridge.Invalid, "conversation_id")
 	for _, id := range []bridge.ConversationID{one, two} {
@@ -90,6 +92,17 @@ func TestSend_NamesTheConversationsWhenThereAreTwo(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if err := w.Close(w.ctx, one); err != nil {
+		t.Fatal(err)
+	}
+	if res := w.say(a, "the only open one"); res.Conversation != two {
+		t.Errorf("sent in %s, want %s", res.Conversation, two)
+	}
+	if err := w.RevokeMember(w.ctx, two, "alpha"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = w.Send(w.ctx, a, bridge.SendRequest{Message: "x"})
+	want(t, err, bridge.Expired, "create")
 }
 
 func TestSend_ObserversOnlyRead(t *testing.T) {

@@ -18,34 +18,26 @@ func (s *Service) SetStatus(ctx context.Context, c Caller, q StatusRequest) (res
 	if !slices.Contains([]Status{Working, Waiting, Blocked, Complete}, q.Status) {
 		return res, Errorf(Invalid, "there is no such status").WithHint("choose working, waiting, blocked or complete")
 	}
-	id, key, err := s.resolve(ctx, c, q.Conversation)
-	if err != nil {
-		return res, err
-	}
-	note, _, err := s.door.take(key, "the note", q.Note, maxNote)
-	if err != nil {
-		return res, err
-	}
-	err = s.store.Update(ctx, InConversation(id), func(tx Tx) error {
-		r, err := s.enter(tx, c, id)
-		if err != nil {
-			return err
-		}
+	var note string
+	err = s.withRoom(ctx, c, q.Conversation, func(key []byte) (err error) {
+		note, _, err = s.door.take(key, "the note", q.Note, maxNote)
+		return err
+	}, func(r *room) (err error) {
 		if err := r.live(); err != nil {
 			return err
 		}
-		if err := s.charge(tx, r.now, Account{id, r.me.Name, Write}); err != nil {
+		if err := s.charge(r.tx, r.now, Account{r.c.ID, r.me.Name, Write}); err != nil {
+			return err
+		}
+		res = StatusResult{Conversation: r.c.ID, Status: q.Status}
+		if res.Unread, err = r.tx.Unread(c.cred.agent); err != nil {
 			return err
 		}
 		r.me.Status, r.me.Note, r.me.StatusAt = q.Status, note, r.now
-		if err := tx.PutMember(r.me); err != nil {
+		if err := r.tx.PutMember(r.me); err != nil {
 			return err
 		}
 		if err := r.record(r.me.Name, "status", r.me.Name, facts{"status": string(q.Status), "note": r.hash("note", note)}); err != nil {
-			return err
-		}
-		res = StatusResult{Conversation: id, Status: q.Status}
-		if res.Unread, err = tx.Unread(c.cred.agent); err != nil {
 			return err
 		}
 		return r.save()

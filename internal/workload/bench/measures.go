@@ -45,8 +45,8 @@ func (b *bench) send(ctx context.Context) error {
 	}
 	defer floor.close()
 	var send, call, commit workload.Sample
-	const turn = 20
-	for round := range b.some(60) {
+	const turn = 1
+	for round := range b.some(1200) {
 		for i := range turn {
 			key := fmt.Sprint(round, "-", i)
 			if err := send.Time(func() error { _, err := alpha.Send(ctx, text, key); return err }); err != nil {
