@@ -24,7 +24,7 @@ func (s *Service) ackAll(ctx context.Context, c Caller, q CheckRequest) error {
 // [LeaseLost]. Acking twice is not an error. Each conversation's part is one idempotent update: after [Unavailable] the same call
 // is safe.
 func (s *Service) Ack(ctx context.Context, c Caller, receipt Receipt, how How) error {
-	parts, known, err := s.batch(ctx, c, receipt)
+	ids, known, err := s.parts(ctx, c, receipt)
 	if err != nil {
 		return err
 	}
@@ -32,9 +32,9 @@ func (s *Service) Ack(ctx context.Context, c Caller, receipt Receipt, how How) e
 		return Errorf(LeaseLost, "that batch was given to another instance of you since").
 			WithHint("its messages come again there; go on with check_messages without that receipt")
 	}
-	for _, part := range parts {
-		err := s.store.Update(ctx, InConversation(part.conversation), func(tx Tx) error {
-			return s.ackPart(tx, c, part, receipt, how)
+	for _, id := range ids {
+		err := s.store.Update(ctx, InConversation(id), func(tx Tx) error {
+			return s.ackPart(tx, c, id, receipt, how)
 		})
 		if err != nil {
 			return err
@@ -43,19 +43,14 @@ func (s *Service) Ack(ctx context.Context, c Caller, receipt Receipt, how How) e
 	return nil
 }
 
-// part is what a batch holds of one conversation.
-type part struct {
-	conversation ConversationID
-	seat         string
-}
-
-// batch finds the parts of a batch that are not acked yet, and whether anything at all is still known under its receipt.
-func (s *Service) batch(ctx context.Context, c Caller, receipt Receipt) (parts []part, known bool, err error) {
+// parts finds the conversations where a batch has deliveries that are not acked yet, and whether anything at all is still known
+// under its receipt.
+func (s *Service) parts(ctx context.Context, c Caller, receipt Receipt) (ids []ConversationID, known bool, err error) {
 	if err := s.keys.checkReceipt(receipt, c.cred.agent); err != nil {
 		return nil, false, err
 	}
 	err = s.store.View(ctx, func(tx Tx) error {
-		parts, known = nil, false
+		ids, known = nil, false
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
 		}
@@ -71,23 +66,23 @@ func (s *Service) batch(ctx context.Context, c Caller, receipt Receipt) (parts [
 			known = known || len(deliveries) > 0
 			for _, d := range deliveries {
 				if d.State == Stored || d.State == Delivered {
-					parts = append(parts, part{m.Conversation, m.Name})
+					ids = append(ids, m.Conversation)
 					break
 				}
 			}
 		}
 		return nil
 	})
-	return parts, known, err
+	return ids, known, err
 }
 
 // ackPart acks one conversation's part of a batch.
-func (s *Service) ackPart(tx Tx, c Caller, p part, receipt Receipt, how How) error {
-	r, err := s.enter(tx, c, p.conversation)
+func (s *Service) ackPart(tx Tx, c Caller, id ConversationID, receipt Receipt, how How) error {
+	r, err := s.enter(tx, c, id)
 	if err != nil {
 		return err
 	}
-	deliveries, err := tx.Batch(p.conversation, p.seat, receipt)
+	deliveries, err := tx.Batch(id, r.me.Name, receipt)
 	if err != nil {
 		return err
 	}
@@ -106,7 +101,7 @@ func (s *Service) ackPart(tx Tx, c Caller, p part, receipt Receipt, how How) err
 	if len(acked) == 0 {
 		return nil
 	}
-	if err := r.record(p.seat, "ack", string(receipt), facts{"seqs": seqs(acked), "how": string(how)}); err != nil {
+	if err := r.record(r.me.Name, "ack", string(receipt), facts{"seqs": seqs(acked), "how": string(how)}); err != nil {
 		return err
 	}
 	return r.save()
@@ -115,17 +110,17 @@ func (s *Service) ackPart(tx Tx, c Caller, p part, receipt Receipt, how How) err
 // GiveBack makes a batch wait again whose answer did not reach the client: the call was cancelled or the connection broke. It
 // comes to whoever checks next, marked redelivered. Giving back what was acked, or is another's by now, does nothing.
 func (s *Service) GiveBack(ctx context.Context, c Caller, receipt Receipt) error {
-	parts, _, err := s.batch(ctx, c, receipt)
+	ids, _, err := s.parts(ctx, c, receipt)
 	if err != nil {
 		return err
 	}
-	for _, p := range parts {
-		err = errors.Join(err, s.store.Update(ctx, InConversation(p.conversation), func(tx Tx) error {
-			r, err := s.enter(tx, c, p.conversation)
+	for _, id := range ids {
+		err = errors.Join(err, s.store.Update(ctx, InConversation(id), func(tx Tx) error {
+			r, err := s.enter(tx, c, id)
 			if err != nil {
 				return err
 			}
-			deliveries, err := tx.Batch(p.conversation, p.seat, receipt)
+			deliveries, err := tx.Batch(id, r.me.Name, receipt)
 			if err != nil {
 				return err
 			}
@@ -135,7 +130,7 @@ func (s *Service) GiveBack(ctx context.Context, c Caller, receipt Receipt) error
 					held = append(held, d)
 				}
 			}
-			if _, _, err := r.putBack(p.seat, held, "return"); err != nil {
+			if _, _, err := r.putBack(r.me.Name, held, "return"); err != nil {
 				return err
 			}
 			return r.save()

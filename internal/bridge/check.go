@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +34,7 @@ func (s *Service) Check(ctx context.Context, c Caller, q CheckRequest) (res Chec
 		return res, err
 	}
 	if !q.Peek {
-		if err := s.ackAll(ctx, c, q); err != nil {
+		if err := errors.Join(s.redo(ctx, c), s.ackAll(ctx, c, q)); err != nil {
 			return res, err
 		}
 	}
@@ -47,25 +49,26 @@ func (s *Service) Check(ctx context.Context, c Caller, q CheckRequest) (res Chec
 	defer timeout.Stop()
 	for {
 		found, err := s.look(ctx, c, q)
-		if err != nil {
-			return res, err
+		if err != nil || q.Peek && len(found.peeked.Messages) > 0 {
+			return found.peeked, err
 		}
-		if q.Peek && len(found.batch) > 0 {
-			return found.result("", found.batch), nil
-		}
-		if len(found.batch) > 0 || len(found.lapsed) > 0 {
-			res, err = s.lease(ctx, c, found)
-			if err != nil || len(res.Messages) > 0 {
-				return res, err
+		for ids := found.waiting; ; ids = found.seats {
+			if len(ids) > 0 && !q.Peek {
+				if res, err = s.lease(ctx, c, q, ids); err != nil || len(res.Messages) > 0 {
+					return res, err
+				}
 			}
-			continue // another instance was faster, or lapsed deliveries were taken back: look again
-		}
-		select {
-		case <-hint:
-		case <-timeout.C:
-			return CheckResult{Messages: []Message{}}, nil
-		case <-ctx.Done():
-			return res, ctx.Err()
+			select {
+			case <-hint:
+			case <-timeout.C:
+				return CheckResult{Messages: []Message{}}, nil
+			case <-ctx.Done():
+				return res, ctx.Err()
+			}
+			if len(found.seats) != 1 || q.Peek {
+				break // look where it is
+			}
+			// It can only be there: leasing at once spares a view on the way from a send to the one who waits for it.
 		}
 	}
 }
@@ -85,31 +88,12 @@ func checkBounds(q *CheckRequest) error {
 
 // look is what looking found.
 type look struct {
-	batch  []waiting
-	lapsed []ConversationID // where instances that lapsed hold something for the caller
-	unread int              // in all
+	seats   []ConversationID // that the check covers
+	waiting []ConversationID // those of them where something waits for the caller, or could
+	peeked  CheckResult
 }
 
-// waiting is a message that waits for the caller.
-type waiting struct {
-	delivery Delivery
-	message  Message
-}
-
-// result is the answer that gives these messages.
-func (l look) result(receipt Receipt, batch []waiting) CheckResult {
-	res := CheckResult{Messages: make([]Message, 0, len(batch)), Receipt: receipt, Unread: max(0, l.unread-len(batch))}
-	res.More = res.Unread > 0
-	for _, w := range batch {
-		m := w.message
-		m.Redelivered = w.delivery.Attempts > 0
-		m.Text = Frame(m)
-		res.Messages = append(res.Messages, m)
-	}
-	return res
-}
-
-// look finds what waits for the caller, in the conversation that the request names or in all, and changes nothing.
+// look finds where something waits for the caller, in the conversation that the request names or in all, and changes nothing.
 func (s *Service) look(ctx context.Context, c Caller, q CheckRequest) (found look, err error) {
 	err = s.store.View(ctx, func(tx Tx) error {
 		found = look{}
@@ -120,36 +104,70 @@ func (s *Service) look(ctx context.Context, c Caller, q CheckRequest) (found loo
 		if err != nil {
 			return err
 		}
-		text := 0
+		b := batch{limit: q.Limit}
 		for _, m := range seats {
-			if lapsed, err := s.holdsLapsed(tx, m); err != nil {
-				return err
-			} else if lapsed {
-				found.lapsed = append(found.lapsed, m.Conversation)
-			}
-			room := q.Limit - len(found.batch)
-			if room == 0 {
-				continue
-			}
-			deliveries, err := tx.Waiting(m.Conversation, m.Name, room)
+			found.seats = append(found.seats, m.Conversation)
+			deliveries, err := tx.Waiting(m.Conversation, m.Name, q.Limit)
 			if err != nil {
 				return err
 			}
-			for _, d := range deliveries {
-				msg, err := tx.Message(d.Conversation, d.Message)
-				if err != nil {
+			lapsed, err := s.holdsLapsed(tx, m)
+			if err != nil {
+				return err
+			}
+			if len(deliveries) > 0 || lapsed {
+				found.waiting = append(found.waiting, m.Conversation)
+			}
+			if q.Peek {
+				if _, err := b.fill(tx, deliveries); err != nil {
 					return err
 				}
-				if text += utf8.RuneCountInString(msg.Text); text > maxBatchText && len(found.batch) > 0 {
-					break
-				}
-				found.batch = append(found.batch, waiting{d, msg})
 			}
 		}
-		found.unread, err = tx.Unread(c.cred.agent)
+		unread, err := tx.Unread(c.cred.agent)
+		found.peeked = b.result("", unread-len(b.messages))
 		return err
 	})
 	return found, err
+}
+
+// batch is what one answer will hold.
+type batch struct {
+	limit    int // how many messages it may hold
+	text     int // characters in it
+	messages []Message
+}
+
+// fill adds the messages of waiting deliveries, framed, as far as there is room for them, and says which it took.
+func (b *batch) fill(tx Tx, waiting []Delivery) (taken []Delivery, err error) {
+	for _, d := range waiting {
+		if len(b.messages) == b.limit {
+			break
+		}
+		m, err := tx.Message(d.Conversation, d.Message)
+		if err != nil {
+			return nil, err
+		}
+		size := utf8.RuneCountInString(m.Text)
+		if len(b.messages) > 0 && b.text+size > maxBatchText {
+			break
+		}
+		m.Redelivered = d.Attempts > 0
+		m.Text = Frame(m)
+		b.text, b.messages, taken = b.text+size, append(b.messages, m), append(taken, d)
+	}
+	return taken, nil
+}
+
+// result is the answer that holds the batch.
+func (b *batch) result(receipt Receipt, unread int) CheckResult {
+	res := CheckResult{Messages: b.messages, Unread: max(0, unread)}
+	if len(b.messages) > 0 {
+		res.Receipt, res.More = receipt, res.Unread > 0
+	} else {
+		res.Messages = []Message{}
+	}
+	return res
 }
 
 // seats are the caller's seats that a check covers. Those in conversations long over count too: notices of what could not be
@@ -186,87 +204,95 @@ func (s *Service) holdsLapsed(tx Tx, m Member) (bool, error) {
 	return false, nil
 }
 
-// lease hands what a look found to the caller's instance, as far as it still waits, one conversation after another.
-func (s *Service) lease(ctx context.Context, c Caller, found look) (CheckResult, error) {
-	for _, id := range found.lapsed {
-		err := s.store.Update(ctx, InConversation(id), func(tx Tx) error {
-			r, err := s.enter(tx, c, id)
-			if err != nil {
-				return err
-			}
-			if _, _, err := r.reclaim(r.me.Name); err != nil {
-				return err
-			}
-			return r.save()
-		})
-		if err != nil {
-			return CheckResult{}, err
+// lease hands what waits in these conversations to the caller's instance, one conversation after another.
+func (s *Service) lease(ctx context.Context, c Caller, q CheckRequest, ids []ConversationID) (CheckResult, error) {
+	receipt, unread := s.keys.newReceipt(c.cred.agent), 0
+	b := batch{limit: q.Limit}
+	for _, id := range ids {
+		if len(b.messages) == b.limit || b.text >= maxBatchText {
+			break
 		}
-	}
-	if len(found.lapsed) > 0 {
-		return CheckResult{}, nil // what came back is older than what was found: look again, so that it comes first
-	}
-	receipt := s.keys.newReceipt(c.cred.agent)
-	var batch []waiting
-	for start := 0; start < len(found.batch); {
-		end := start + 1
-		id := found.batch[start].delivery.Conversation
-		for end < len(found.batch) && found.batch[end].delivery.Conversation == id {
-			end++
-		}
-		var leased []waiting
+		var next batch
 		err := s.store.Update(ctx, InConversation(id), func(tx Tx) (err error) {
-			leased, err = s.take(tx, c, receipt, found.batch[start:end])
+			next = batch{b.limit, b.text, slices.Clone(b.messages)}
+			unread, err = s.take(tx, c, id, receipt, &next)
 			return err
 		})
+		if err == nil {
+			b = next
+			err = ctx.Err()
+		}
 		if err != nil {
-			// What was taken before goes back at once: nobody will see its receipt.
-			s.GiveBack(context.WithoutCancel(ctx), c, receipt)
+			s.undo(ctx, c, receipt)
 			return CheckResult{}, err
 		}
-		batch, start = append(batch, leased...), end
 	}
-	if err := ctx.Err(); err != nil {
-		s.GiveBack(context.WithoutCancel(ctx), c, receipt)
-		return CheckResult{}, err
-	}
-	if len(batch) == 0 {
-		return CheckResult{}, nil
-	}
-	return found.result(receipt, batch), nil
+	return b.result(receipt, unread), nil
 }
 
-// take leases those of the found deliveries that still wait.
-func (s *Service) take(tx Tx, c Caller, receipt Receipt, found []waiting) (leased []waiting, err error) {
-	if _, err := s.authorise(tx, c); err != nil {
-		return nil, err
+// undo gives back at once what a check took, or may have taken, before it failed: nobody will see its receipt. What cannot be
+// given back now is remembered for the instance's next check.
+func (s *Service) undo(ctx context.Context, c Caller, receipt Receipt) {
+	if err := s.GiveBack(context.WithoutCancel(ctx), c, receipt); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.unseen[c.Instance] = append(s.unseen[c.Instance], receipt)
 	}
-	first := found[0].delivery
-	now, err := tx.Waiting(first.Conversation, first.Recipient, len(found))
-	if err != nil {
-		return nil, err
-	}
-	still := map[int64]Delivery{}
-	for _, d := range now {
-		still[d.Seq] = d
-	}
-	for _, w := range found {
-		d, ok := still[w.delivery.Seq]
-		if !ok {
-			continue
+}
+
+// redo gives back what an earlier check of the instance could not.
+func (s *Service) redo(ctx context.Context, c Caller) error {
+	s.mu.Lock()
+	receipts := s.unseen[c.Instance]
+	delete(s.unseen, c.Instance)
+	s.mu.Unlock()
+	for i, receipt := range receipts {
+		if err := s.GiveBack(ctx, c, receipt); err != nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.unseen[c.Instance] = append(s.unseen[c.Instance], receipts[i:]...)
+			return err
 		}
-		leased = append(leased, waiting{d, w.message})
-		d.State, d.At, d.Receipt, d.Instance = Delivered, tx.Now(), receipt, c.Instance
+	}
+	return nil
+}
+
+// take leases what waits in one conversation to the caller's instance, as far as the batch has room, after taking back what
+// instances that lapsed hold. It tells how much waits for the caller in all its conversations then.
+func (s *Service) take(tx Tx, c Caller, id ConversationID, receipt Receipt, b *batch) (unread int, err error) {
+	r, err := s.enter(tx, c, id)
+	if err != nil {
+		return 0, err
+	}
+	back, dead, err := r.reclaim(r.me.Name)
+	if err != nil {
+		return 0, err
+	}
+	waiting, err := tx.Waiting(id, r.me.Name, b.limit-len(b.messages))
+	if err != nil {
+		return 0, err
+	}
+	taken, err := b.fill(tx, waiting)
+	if err != nil {
+		return 0, err
+	}
+	if unread, err = tx.Unread(c.cred.agent); err != nil {
+		return 0, err
+	}
+	for _, d := range taken {
+		d.State, d.At, d.Receipt, d.Instance = Delivered, r.now, receipt, c.Instance
 		d.Attempts++
 		if err := tx.PutDelivery(d); err != nil {
-			return nil, err
+			return 0, err
 		}
 	}
-	if len(leased) > 0 { // no entry: a lease is none. Followers see that it was delivered.
-		tx.Notify(Feed(first.Conversation))
+	if back+dead > 0 {
+		err = r.save()
+	} else if len(taken) > 0 { // no entry: a lease is none. Followers see that it was delivered.
+		tx.Notify(Feed(id))
 		tx.Notify(Everything)
 	}
-	return leased, nil
+	return unread - len(taken), err
 }
 
 // seqs lists sequence numbers for an entry.

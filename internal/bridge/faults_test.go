@@ -75,12 +75,6 @@ func TestEveryWriteBrokenTwice(t *testing.T) {
 		}
 		got, err := insist(t, func() (bridge.CheckResult, error) { return w.Check(w.ctx, b, bridge.CheckRequest{Limit: 1}) })
 		must(nil, err)
-		if len(got.Messages) == 0 { // leased, and the answer got lost: it is this process's until it dies
-			w.kill(b)
-			b = login("beta", true)
-			got, err = insist(t, func() (bridge.CheckResult, error) { return w.Check(w.ctx, b, bridge.CheckRequest{Limit: 1}) })
-			must(nil, err)
-		}
 		if !slices.Equal(texts(got), []string{"one"}) {
 			t.Fatalf("first came %q", texts(got))
 		}
