@@ -160,7 +160,7 @@ func (s *Service) begin(ctx context.Context, c Caller, kind ChargeKind) error {
 		s.seen(ctx, c)
 		return nil
 	}
-	return s.store.Update(ctx, OfAgent(c.cred.agent), func(tx Tx) error {
+	return s.store.Jot(ctx, OfAgent(c.cred.agent), func(tx Tx) error {
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
 		}

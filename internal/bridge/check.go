@@ -204,7 +204,8 @@ func (s *Service) holdsLapsed(tx Tx, m Member) (bool, error) {
 	return false, nil
 }
 
-// lease hands what waits in these conversations to the caller's instance, one conversation after another.
+// lease hands what waits in these conversations to the caller's instance, one conversation after another. A lease is a Jot: nobody
+// was promised more than that it is known while anybody lives.
 func (s *Service) lease(ctx context.Context, c Caller, q CheckRequest, ids []ConversationID) (CheckResult, error) {
 	receipt, unread := s.keys.newReceipt(c.cred.agent), 0
 	b := batch{limit: q.Limit}
@@ -213,11 +214,17 @@ func (s *Service) lease(ctx context.Context, c Caller, q CheckRequest, ids []Con
 			break
 		}
 		var next batch
-		err := s.store.Update(ctx, InConversation(id), func(tx Tx) (err error) {
+		take := func(tx Tx) (err error) {
 			next = batch{b.limit, b.text, slices.Clone(b.messages)}
 			unread, err = s.take(tx, c, id, receipt, &next)
 			return err
-		})
+		}
+		err := s.store.Jot(ctx, InConversation(id), take)
+		if errors.Is(err, errLapsed) { // what comes back has entries, so it is an update of its own
+			if err = s.reclaimOwn(ctx, c, id); err == nil {
+				err = s.store.Jot(ctx, InConversation(id), take)
+			}
+		}
 		if err == nil {
 			b = next
 			err = ctx.Err()
@@ -228,6 +235,23 @@ func (s *Service) lease(ctx context.Context, c Caller, q CheckRequest, ids []Con
 		}
 	}
 	return b.result(receipt, unread), nil
+}
+
+// errLapsed says that an instance that lapsed holds something, which must come back first.
+var errLapsed = errors.New("an instance that lapsed holds deliveries")
+
+// reclaimOwn takes back what instances of the caller that lapsed hold.
+func (s *Service) reclaimOwn(ctx context.Context, c Caller, id ConversationID) error {
+	return s.store.Update(ctx, InConversation(id), func(tx Tx) error {
+		r, err := s.enter(tx, c, id)
+		if err != nil {
+			return err
+		}
+		if _, _, err := r.reclaim(r.me.Name); err != nil {
+			return err
+		}
+		return r.save()
+	})
 }
 
 // undo gives back at once what a check took, or may have taken, before it failed: nobody will see its receipt. What cannot be
@@ -257,16 +281,17 @@ func (s *Service) redo(ctx context.Context, c Caller) error {
 	return nil
 }
 
-// take leases what waits in one conversation to the caller's instance, as far as the batch has room, after taking back what
-// instances that lapsed hold. It tells how much waits for the caller in all its conversations then.
+// take leases what waits in one conversation to the caller's instance, as far as the batch has room. It tells how much
+// waits for the caller in all its conversations then.
 func (s *Service) take(tx Tx, c Caller, id ConversationID, receipt Receipt, b *batch) (unread int, err error) {
 	r, err := s.enter(tx, c, id)
 	if err != nil {
 		return 0, err
 	}
-	back, dead, err := r.reclaim(r.me.Name)
-	if err != nil {
+	if lapsed, err := s.holdsLapsed(tx, r.me); err != nil {
 		return 0, err
+	} else if lapsed {
+		return 0, errLapsed
 	}
 	waiting, err := tx.Waiting(id, r.me.Name, b.limit-len(b.messages))
 	if err != nil {
@@ -286,13 +311,11 @@ func (s *Service) take(tx Tx, c Caller, id ConversationID, receipt Receipt, b *b
 			return 0, err
 		}
 	}
-	if back+dead > 0 {
-		err = r.save()
-	} else if len(taken) > 0 { // no entry: a lease is none. Followers see that it was delivered.
+	if len(taken) > 0 { // no entry: a lease is none. Followers see that it was delivered.
 		tx.Notify(Feed(id))
 		tx.Notify(Everything)
 	}
-	return unread - len(taken), err
+	return unread - len(taken), nil
 }
 
 // seqs lists sequence numbers for an entry.

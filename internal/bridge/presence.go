@@ -91,7 +91,7 @@ type Pulse struct {
 // Heartbeat notes that the caller's instance is there. Whoever keeps a connection open for an agent calls it every
 // [Config.Heartbeat]; whatever a model does is noted by the Service itself.
 func (s *Service) Heartbeat(ctx context.Context, c Caller, p Pulse) error {
-	return s.store.Update(ctx, OfAgent(c.cred.agent), func(tx Tx) error {
+	return s.store.Jot(ctx, OfAgent(c.cred.agent), func(tx Tx) error {
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
 		}

@@ -25,6 +25,11 @@ type Store interface {
 	// must not call the Store.
 	Update(ctx context.Context, scope Scope, fn func(Tx) error) error
 
+	// Jot is Update for what nobody was promised: presence, charges, leases. When it returns nil, every process sees the changes, and
+	// the death of any process leaves them; a power failure may undo them, together with every Jot after. The next Update that
+	// returns makes all before it safe. Nothing that has an audit entry is jotted: a log must not grow shorter.
+	Jot(ctx context.Context, scope Scope, fn func(Tx) error) error
+
 	// Watch gives a hint after commits that notified topic: wake-ups may be merged or spurious, and a commit after Watch returned
 	// is never missed for long (a slow poll backs it). The channel has room for one hint and is never closed; watching ends with
 	// ctx.

@@ -21,6 +21,7 @@ type conn struct {
 	raw   driver.Conn
 	stmts map[string]stmt // by their text
 	args  []driver.NamedValue
+	lax   bool // commits do not wait for the disk
 }
 
 type stmt interface {
@@ -69,6 +70,23 @@ func (c *conn) end(sql string) error {
 	}
 	_, err = s.ExecContext(background, nil)
 	return err
+}
+
+// sync says whether the next commits wait for the disk. With NORMAL they do not, and a power failure undoes the last ones, whole.
+func (c *conn) sync(wait bool) error {
+	if c.lax == !wait {
+		return nil
+	}
+	level := "FULL"
+	if !wait {
+		level = "NORMAL"
+	}
+	// Not through end: a prepared PRAGMA takes effect when it is prepared.
+	if err := c.script("PRAGMA synchronous = " + level); err != nil {
+		return err
+	}
+	c.lax = !wait
+	return nil
 }
 
 // exec runs a kept statement and tells how many rows it changed.

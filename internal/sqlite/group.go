@@ -45,6 +45,10 @@ func (s *Store) commit(g []*request, deadline time.Time) {
 
 // attempt runs a group in one transaction. Where the engine dropped the transaction it gives the request that it happened to.
 func (s *Store) attempt(g []*request, deadline time.Time) (culprit *request) {
+	if err := s.writer.sync(slices.ContainsFunc(g, func(r *request) bool { return !r.jot })); err != nil {
+		s.abort(g, failure("begin an update", err))
+		return nil
+	}
 	if err := s.retry("begin an update", "BEGIN IMMEDIATE", deadline); err != nil {
 		s.abort(g, err)
 		return nil

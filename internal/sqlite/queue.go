@@ -24,6 +24,7 @@ type queue struct {
 type request struct {
 	ctx      context.Context
 	fn       func(bridge.Tx) error
+	jot      bool          // nobody was promised that it is on disk
 	deadline time.Time     // for the turn
 	wake     chan struct{} // one slot: look at state
 	state    state

@@ -152,6 +152,15 @@ func (s *Store) view(c *conn, fn func(bridge.Tx) error) (failed bool, err error)
 // A caller whose ctx ends before its fn ran gets ctx's error, and fn will not run. One whose ctx ends later gets
 // [bridge.Unavailable] and does not know. A panic of fn is rolled back and raised again in its own caller.
 func (s *Store) Update(ctx context.Context, _ bridge.Scope, fn func(bridge.Tx) error) error {
+	return s.update(ctx, fn, false)
+}
+
+// Jot implements [bridge.Store]. It commits without waiting for the disk, unless it shares its commit with an Update.
+func (s *Store) Jot(ctx context.Context, _ bridge.Scope, fn func(bridge.Tx) error) error {
+	return s.update(ctx, fn, true)
+}
+
+func (s *Store) update(ctx context.Context, fn func(bridge.Tx) error, jot bool) error {
 	if !s.enter() {
 		return closed()
 	}
@@ -159,7 +168,7 @@ func (s *Store) Update(ctx context.Context, _ bridge.Scope, fn func(bridge.Tx) e
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r := &request{ctx: ctx, fn: fn, deadline: time.Now().Add(s.opts.LockTimeout), wake: make(chan struct{}, 1)}
+	r := &request{ctx: ctx, fn: fn, jot: jot, deadline: time.Now().Add(s.opts.LockTimeout), wake: make(chan struct{}, 1)}
 	if leads := s.queue.join(r); leads {
 		s.lead(r)
 	} else if became, err := s.queue.await(r); became == left {

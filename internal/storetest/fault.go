@@ -78,7 +78,16 @@ func (s *faulty) reach(what string) error {
 }
 
 func (s *faulty) Update(ctx context.Context, scope bridge.Scope, fn func(bridge.Tx) error) error {
-	err := s.Store.Update(ctx, scope, func(tx bridge.Tx) error {
+	return s.run(ctx, scope, fn, s.Store.Update)
+}
+
+func (s *faulty) Jot(ctx context.Context, scope bridge.Scope, fn func(bridge.Tx) error) error {
+	return s.run(ctx, scope, fn, s.Store.Jot)
+}
+
+// run runs an update whose points can break.
+func (s *faulty) run(ctx context.Context, scope bridge.Scope, fn func(bridge.Tx) error, update func(context.Context, bridge.Scope, func(bridge.Tx) error) error) error {
+	err := update(ctx, scope, func(tx bridge.Tx) error {
 		f := &faultyTx{Tx: tx, store: s}
 		if err := fn(f); err != nil {
 			return err

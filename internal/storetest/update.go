@@ -19,6 +19,30 @@ func updatePromises() []promise {
 		{"Update_RunsAloneInItsScope", alone},
 		{"Update_OtherScopesDoNotDeadlock", manyScopes},
 		{"Update_SwallowedErrorIsNotHalfCommitted", swallowed},
+		{"Jot_IsSeenAtOnceAndUndoneWholly", jots},
+	}
+}
+
+func jots(t *testing.T, e Engine) {
+	s := e.start(t)
+	for n := range 20 {
+		key, value := strconv.Itoa(n%3), strconv.Itoa(n)
+		if err := s.Jot(t.Context(), bridge.Deployment, putMeta(key, value)); err != nil {
+			t.Fatalf("Jot = %v", err)
+		}
+		if got := meta(t, s, key); got != value {
+			t.Fatalf("a view after Jot reads %q, want %q", got, value)
+		}
+		err := s.Jot(t.Context(), bridge.Deployment, func(tx bridge.Tx) error {
+			if err := tx.PutMeta(key, []byte("undone")); err != nil {
+				return err
+			}
+			return errTest
+		})
+		if err != errTest || meta(t, s, key) != value {
+			t.Fatalf("a Jot that failed = %v, and a view reads %q, want %q", err, meta(t, s, key), value)
+		}
+		put(t, s, bridge.Deployment, putMeta("last", value))
 	}
 }
 
