@@ -30,8 +30,8 @@ func TestSanitise(t *testing.T) {
 		{"bidi", "a\u202eb\u202cc\u2066d\u2069e\u200ef\u200fg\u061ch", "abcdefgh"},
 		{"zero width", "a\u200bb\u2060c\ufeffd\u00ade\u180ef\u034fg", "abcdefg"},
 		{"joiners split ASCII", "a\u200db\u200cc\ufe0fd", "abcd"},
-		{"joiners in emoji", "👩‍💻 ❤️‍🔥 👨‍👩‍👧", "👩‍💻 ❤️‍🔥 👨‍👩‍👧"},
-		{"joiners in scripts", "می‌خواهم क्‍ष", "می‌خواهم क्‍ष"},
+		{"joiners in emoji", "👩\u200d💻 ❤\ufe0f\u200d🔥 👨\u200d👩\u200d👧", "👩\u200d💻 ❤\ufe0f\u200d🔥 👨\u200d👩\u200d👧"},
+		{"joiners in scripts", "می\u200cخواهم क्\u200dष", "می\u200cخواهم क्\u200dष"},
 		{"no message in joiners", "é\u200d\u200c\u200d\u200dx\u4e16\ufe00\ufe01\ufe02", "é\u200dx\u4e16\ufe00"},
 		{"tags", "hi\U000e0048\U000e0049\U000e007f", "hi"},
 		{"variation selectors supplement", "hi\U000e0100\U000e01ef", "hi"},
@@ -70,7 +70,7 @@ func TestSanitise_KeepsNothingUnseen(t *testing.T) {
 }
 
 func TestSanitise_CopiesNothingThatIsClean(t *testing.T) {
-	text := strings.Repeat("plain text, mit Umlauten: äöü 👩‍💻\n", 100)
+	text := strings.Repeat("plain text, mit Umlauten: äöü 👩\u200d💻\n", 100)
 	if n := testing.AllocsPerRun(10, func() { Sanitise(text) }); n != 0 {
 		t.Errorf("Sanitise of clean text allocates %v times, want 0", n)
 	}

@@ -69,8 +69,10 @@ func send(tx bridge.Tx) error {
 	tx.Notify(bridge.Inbox(beta))
 	return errors.Join(
 		tx.Charge(account, n, 2000),
-		tx.AddMessage(bridge.Message{ID: id, Conversation: room, Seq: c.LastSeq, From: "alpha", Role: "builder", Rank: bridge.Peer,
-			Text: "the parser is done; its tests are in parse_test.go, please look at the last one", ActionType: bridge.Info, SentAt: tx.Now(), Digest: "0123456789abcdef0123456789abcdef"}),
+		tx.AddMessage(bridge.Message{
+			ID: id, Conversation: room, Seq: c.LastSeq, From: "alpha", Role: "builder", Rank: bridge.Peer,
+			Text: "the parser is done; its tests are in parse_test.go, please look at the last one", ActionType: bridge.Info, SentAt: tx.Now(), Digest: "0123456789abcdef0123456789abcdef",
+		}),
 		tx.AddDelivery(bridge.Delivery{Conversation: room, Recipient: "beta", Seq: c.LastSeq, Message: id, State: bridge.Stored, At: tx.Now()}),
 		tx.AddEntry(bridge.LogEntry{Log: string(room), N: c.LastSeq, At: tx.Now(), Actor: "alpha", Action: "send", Record: make([]byte, 200)}),
 		tx.PutConversation(c))

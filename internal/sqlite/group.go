@@ -103,7 +103,7 @@ func (s *Store) runPart(t *tx, r *request) (dropped bool) {
 
 func (s *Store) run(t *tx, r *request) {
 	r.topics = nil
-	r.err, r.panicked = call(t, r.fn)
+	r.panicked, r.err = call(t, r.fn)
 	if t.lost != nil && !errors.Is(r.err, t.lost) {
 		r.err = t.lost // fn took no notice; half of it must not stay
 	}
@@ -113,11 +113,11 @@ func (s *Store) run(t *tx, r *request) {
 }
 
 // call runs fn and catches its panic, which belongs to another goroutine.
-func call(t *tx, fn func(bridge.Tx) error) (err error, panicked any) {
+func call(t *tx, fn func(bridge.Tx) error) (panicked any, err error) {
 	defer func() {
 		panicked = recover()
 	}()
-	return fn(t), nil
+	return nil, fn(t)
 }
 
 // retry runs BEGIN or COMMIT, again while another program is in the way.

@@ -68,8 +68,8 @@ func faultySwallowed(t *testing.T, e Engine) {
 // faultyKnows checks that every method of Tx that writes is one that Faulty breaks, for the next one is easily forgotten.
 func faultyKnows(t *testing.T, e Engine) {
 	own, tx := reflect.TypeFor[*faultyTx](), reflect.TypeFor[bridge.Tx]()
-	for i := range tx.NumMethod() {
-		name := tx.Method(i).Name
+	for method := range tx.Methods() {
+		name := method.Name
 		writes := slices.ContainsFunc([]string{"Put", "Add", "Drop", "Erase"}, func(verb string) bool { return strings.HasPrefix(name, verb) }) || name == "Charge"
 		if !writes {
 			continue
