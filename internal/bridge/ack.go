@@ -13,24 +13,28 @@ func (s *Service) ackAll(ctx context.Context, c Caller, q CheckRequest) error {
 		}
 	}
 	for _, receipt := range q.Implied {
-		if err := s.Ack(ctx, c, receipt, Implied); err != nil && !errors.Is(err, LeaseLost) {
+		if err := s.Ack(ctx, c, receipt, Implied); err != nil && !errors.Is(err, LeaseLost) && !errors.Is(err, Expired) {
 			return err
 		}
 	}
 	return nil
 }
 
-// Ack ends the deliveries of a batch, however late, unless the batch was given to another instance since: then it returns
-// [LeaseLost]. Acking twice is not an error. Each conversation's part is one idempotent update: after [Unavailable] the same call
+// Ack ends the deliveries of a batch, however late, unless the batch was handed out again since, or the seat was revoked: then it
+// returns [LeaseLost]. Where all of it was declared dead meanwhile, and the senders were told so, it returns [Expired]. Acking twice is
+// not an error. Each conversation's part is one idempotent update: after [Unavailable] the same call
 // is safe.
 func (s *Service) Ack(ctx context.Context, c Caller, receipt Receipt, how How) error {
-	ids, known, err := s.parts(ctx, c, receipt)
-	if err != nil {
+	ids, left, err := s.parts(ctx, c, receipt)
+	switch {
+	case err != nil:
 		return err
-	}
-	if !known {
-		return Errorf(LeaseLost, "that batch was given to another instance of you since").
-			WithHint("its messages come again there; go on with check_messages without that receipt")
+	case left == "":
+		return Errorf(LeaseLost, "that batch is not yours any more: it was handed out again, or your seat was revoked").
+			WithHint("go on with check_messages without that receipt")
+	case left == Dead:
+		return Errorf(Expired, "that batch was declared dead before you acked it, and its senders were told").
+			WithHint("go on with check_messages; tell the senders if you acted on it")
 	}
 	for _, id := range ids {
 		err := s.store.Update(ctx, InConversation(id), func(tx Tx) error {
@@ -43,14 +47,14 @@ func (s *Service) Ack(ctx context.Context, c Caller, receipt Receipt, how How) e
 	return nil
 }
 
-// parts finds the conversations where a batch has deliveries that are not acked yet, and whether anything at all is still known
-// under its receipt.
-func (s *Service) parts(ctx context.Context, c Caller, receipt Receipt) (ids []ConversationID, known bool, err error) {
+// parts finds the conversations where a batch has deliveries that are not acked yet, and what else is left of it: dead if that is all,
+// empty if nothing is known under its receipt.
+func (s *Service) parts(ctx context.Context, c Caller, receipt Receipt) (ids []ConversationID, left DeliveryState, err error) {
 	if err := s.keys.checkReceipt(receipt, c.cred.agent); err != nil {
-		return nil, false, err
+		return nil, "", err
 	}
 	err = s.store.View(ctx, func(tx Tx) error {
-		ids, known = nil, false
+		ids, left = nil, ""
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
 		}
@@ -63,17 +67,20 @@ func (s *Service) parts(ctx context.Context, c Caller, receipt Receipt) (ids []C
 			if err != nil {
 				return err
 			}
-			known = known || len(deliveries) > 0
+			open := false
 			for _, d := range deliveries {
-				if d.State == Stored || d.State == Delivered {
-					ids = append(ids, m.Conversation)
-					break
+				open = open || d.State == Stored || d.State == Delivered
+				if left == "" || d.State != Dead {
+					left = d.State
 				}
+			}
+			if open {
+				ids = append(ids, m.Conversation)
 			}
 		}
 		return nil
 	})
-	return ids, known, err
+	return ids, left, err
 }
 
 // ackPart acks one conversation's part of a batch.
@@ -130,7 +137,7 @@ func (s *Service) GiveBack(ctx context.Context, c Caller, receipt Receipt) error
 					held = append(held, d)
 				}
 			}
-			if _, _, err := r.putBack(r.me.Name, held, "return"); err != nil {
+			if err := r.putBack(r.me.Name, held, "return"); err != nil || len(held) == 0 {
 				return err
 			}
 			return r.save()

@@ -233,10 +233,10 @@ const (
 	Read  ChargeKind = "read"  // per agent
 )
 
-// Account is whose budget is charged. Holder is a member's name in Conversation, or an agent's id where Conversation is empty.
+// Account is whose budget is charged: an agent's, in a conversation or, where Conversation is empty, outside of any.
 type Account struct {
 	Conversation ConversationID
-	Holder       string
+	Holder       string // the agent's id
 	Kind         ChargeKind
 }
 

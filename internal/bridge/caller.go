@@ -19,31 +19,32 @@ type target struct {
 // errMoved says that a guess was wrong.
 var errMoved = errors.New("the caller is in other conversations by now")
 
-// withRoom runs fn in an update of the conversation that a call is about: the one named, or the caller's only one. Before that,
-// prepare gets the conversation's key, to let texts in without holding anybody up.
-func (s *Service) withRoom(ctx context.Context, c Caller, id ConversationID, prepare func(key []byte) error, fn func(*room) error) error {
+// inRoomOf runs fn in an update of the conversation that a call is about: the one named, or the caller's only one. Before that,
+// prepare gets the conversation's key, to let texts in without holding anybody up; fn gets what it made of them.
+func inRoomOf[P, T any](ctx context.Context, s *Service, c Caller, id ConversationID, prepare func(key []byte) (P, error), fn func(*room, P) (T, error)) (none T, err error) {
 	for {
 		at, err := s.resolve(ctx, c, id)
 		if err != nil {
-			return err
+			return none, err
 		}
-		if err := prepare(at.key); err != nil {
-			return err
+		prepared, err := prepare(at.key)
+		if err != nil {
+			return none, err
 		}
-		err = s.store.Update(ctx, InConversation(at.id), func(tx Tx) error {
+		res, err := commit(ctx, s.store.Update, InConversation(at.id), func(tx Tx) (none T, err error) {
 			if at.guessed {
 				if err := s.stillOnly(tx, c, at.id); err != nil {
-					return err
+					return none, err
 				}
 			}
 			r, err := s.enter(tx, c, at.id)
 			if err != nil {
-				return err
+				return none, err
 			}
-			return fn(r)
+			return fn(r, prepared)
 		})
 		if !errors.Is(err, errMoved) {
-			return err
+			return res, err
 		}
 		s.onlyOf.Delete(c.cred.agent) // so the next turn looks, and does not guess
 	}
@@ -164,7 +165,7 @@ func (s *Service) begin(ctx context.Context, c Caller, kind ChargeKind) error {
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
 		}
-		if err := s.charge(tx, tx.Now(), Account{Holder: string(c.cred.agent), Kind: kind}); err != nil {
+		if err := s.charge(tx, Account{Holder: string(c.cred.agent), Kind: kind}); err != nil {
 			return err
 		}
 		return s.pulse(tx, c, Pulse{Progress: true})

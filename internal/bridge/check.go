@@ -52,23 +52,18 @@ func (s *Service) Check(ctx context.Context, c Caller, q CheckRequest) (res Chec
 		if err != nil || q.Peek && len(found.peeked.Messages) > 0 {
 			return found.peeked, err
 		}
-		for ids := found.waiting; ; ids = found.seats {
-			if len(ids) > 0 && !q.Peek {
-				if res, err = s.lease(ctx, c, q, ids); err != nil || len(res.Messages) > 0 {
-					return res, err
-				}
+		if len(found.waiting) > 0 && !q.Peek {
+			if res, err = s.lease(ctx, c, q, found.waiting); err != nil || len(res.Messages) > 0 {
+				return res, err
 			}
-			select {
-			case <-hint:
-			case <-timeout.C:
-				return CheckResult{Messages: []Message{}}, nil
-			case <-ctx.Done():
-				return res, ctx.Err()
-			}
-			if len(found.seats) != 1 || q.Peek {
-				break // look where it is
-			}
-			// It can only be there: leasing at once spares a view on the way from a send to the one who waits for it.
+			continue // another instance was faster: look again
+		}
+		select {
+		case <-hint:
+		case <-timeout.C:
+			return found.peeked, nil
+		case <-ctx.Done():
+			return res, ctx.Err()
 		}
 	}
 }
@@ -88,8 +83,7 @@ func checkBounds(q *CheckRequest) error {
 
 // look is what looking found.
 type look struct {
-	seats   []ConversationID // that the check covers
-	waiting []ConversationID // those of them where something waits for the caller, or could
+	waiting []ConversationID // where something waits for the caller, or could: the one that waits longest first
 	peeked  CheckResult
 }
 
@@ -104,10 +98,9 @@ func (s *Service) look(ctx context.Context, c Caller, q CheckRequest) (found loo
 		if err != nil {
 			return err
 		}
-		b := batch{limit: q.Limit}
+		b, since := batch{limit: q.Limit}, map[ConversationID]time.Time{}
 		for _, m := range seats {
-			found.seats = append(found.seats, m.Conversation)
-			deliveries, err := tx.Waiting(m.Conversation, m.Name, q.Limit)
+			first, err := tx.Waiting(m.Conversation, m.Name, 1)
 			if err != nil {
 				return err
 			}
@@ -115,15 +108,20 @@ func (s *Service) look(ctx context.Context, c Caller, q CheckRequest) (found loo
 			if err != nil {
 				return err
 			}
-			if len(deliveries) > 0 || lapsed {
+			switch {
+			case lapsed: // what comes back is older than what waits: zero time
 				found.waiting = append(found.waiting, m.Conversation)
+			case len(first) > 0:
+				found.waiting, since[m.Conversation] = append(found.waiting, m.Conversation), first[0].At
 			}
 			if q.Peek {
-				if _, err := b.fill(tx, deliveries); err != nil {
+				if err := b.peek(tx, m); err != nil {
 					return err
 				}
 			}
 		}
+		// So that a conversation which always has something does not hide the others.
+		slices.SortStableFunc(found.waiting, func(a, b ConversationID) int { return since[a].Compare(since[b]) })
 		unread, err := tx.Unread(c.cred.agent)
 		found.peeked = b.result("", unread-len(b.messages))
 		return err
@@ -136,10 +134,21 @@ type batch struct {
 	limit    int // how many messages it may hold
 	text     int // characters in it
 	messages []Message
+	more     bool // more waits where it was taken from
+}
+
+// peek adds what waits for a seat.
+func (b *batch) peek(tx Tx, m Member) error {
+	waiting, err := tx.Waiting(m.Conversation, m.Name, b.limit-len(b.messages)+1)
+	if err == nil {
+		_, err = b.fill(tx, waiting)
+	}
+	return err
 }
 
 // fill adds the messages of waiting deliveries, framed, as far as there is room for them, and says which it took.
 func (b *batch) fill(tx Tx, waiting []Delivery) (taken []Delivery, err error) {
+	defer func() { b.more = b.more || len(taken) < len(waiting) }()
 	for _, d := range waiting {
 		if len(b.messages) == b.limit {
 			break
@@ -149,6 +158,9 @@ func (b *batch) fill(tx Tx, waiting []Delivery) (taken []Delivery, err error) {
 			return nil, err
 		}
 		size := utf8.RuneCountInString(m.Text)
+		for _, f := range m.Files {
+			size += utf8.RuneCountInString(f)
+		}
 		if len(b.messages) > 0 && b.text+size > maxBatchText {
 			break
 		}
@@ -163,7 +175,7 @@ func (b *batch) fill(tx Tx, waiting []Delivery) (taken []Delivery, err error) {
 func (b *batch) result(receipt Receipt, unread int) CheckResult {
 	res := CheckResult{Messages: b.messages, Unread: max(0, unread)}
 	if len(b.messages) > 0 {
-		res.Receipt, res.More = receipt, res.Unread > 0
+		res.Receipt, res.More = receipt, b.more
 	} else {
 		res.Messages = []Message{}
 	}
@@ -211,26 +223,24 @@ func (s *Service) lease(ctx context.Context, c Caller, q CheckRequest, ids []Con
 	b := batch{limit: q.Limit}
 	for _, id := range ids {
 		if len(b.messages) == b.limit || b.text >= maxBatchText {
+			b.more = true
 			break
 		}
-		var next batch
-		take := func(tx Tx) (err error) {
-			next = batch{b.limit, b.text, slices.Clone(b.messages)}
-			unread, err = s.take(tx, c, id, receipt, &next)
-			return err
-		}
-		err := s.store.Jot(ctx, InConversation(id), take)
+		take := func(tx Tx) (taking, error) { return s.take(tx, c, id, receipt, b) }
+		// Whoever waits for it may go; whether it was leased must be known all the same, to give it back.
+		lasting := context.WithoutCancel(ctx)
+		taken, err := commit(lasting, s.store.Jot, InConversation(id), take)
 		if errors.Is(err, errLapsed) { // what comes back has entries, so it is an update of its own
 			if err = s.reclaimOwn(ctx, c, id); err == nil {
-				err = s.store.Jot(ctx, InConversation(id), take)
+				taken, err = commit(lasting, s.store.Jot, InConversation(id), take)
 			}
 		}
 		if err == nil {
-			b = next
+			b, unread = taken.batch, taken.unread
 			err = ctx.Err()
 		}
 		if err != nil {
-			s.undo(ctx, c, receipt)
+			s.undo(ctx, c, receipt, err)
 			return CheckResult{}, err
 		}
 	}
@@ -254,10 +264,10 @@ func (s *Service) reclaimOwn(ctx context.Context, c Caller, id ConversationID) e
 	})
 }
 
-// undo gives back at once what a check took, or may have taken, before it failed: nobody will see its receipt. What cannot be
-// given back now is remembered for the instance's next check.
-func (s *Service) undo(ctx context.Context, c Caller, receipt Receipt) {
-	if err := s.GiveBack(context.WithoutCancel(ctx), c, receipt); err != nil {
+// undo gives back at once what a check took, or may have taken, before it failed: nobody will see its receipt. Because a commit of
+// unknown outcome may still happen, and giving back may fail, the instance's next check gives it back again.
+func (s *Service) undo(ctx context.Context, c Caller, receipt Receipt, failed error) {
+	if err := s.GiveBack(context.WithoutCancel(ctx), c, receipt); err != nil || errors.Is(failed, Unavailable) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.unseen[c.Instance] = append(s.unseen[c.Instance], receipt)
@@ -281,41 +291,48 @@ func (s *Service) redo(ctx context.Context, c Caller) error {
 	return nil
 }
 
-// take leases what waits in one conversation to the caller's instance, as far as the batch has room. It tells how much
-// waits for the caller in all its conversations then.
-func (s *Service) take(tx Tx, c Caller, id ConversationID, receipt Receipt, b *batch) (unread int, err error) {
+// taking is what a batch became, and how much waits for the caller in all its conversations then.
+type taking struct {
+	batch  batch
+	unread int
+}
+
+// take leases what waits in one conversation to the caller's instance, as far as the batch has room.
+func (s *Service) take(tx Tx, c Caller, id ConversationID, receipt Receipt, b batch) (t taking, err error) {
+	b.messages = slices.Clone(b.messages)
 	r, err := s.enter(tx, c, id)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
 	if lapsed, err := s.holdsLapsed(tx, r.me); err != nil {
-		return 0, err
+		return t, err
 	} else if lapsed {
-		return 0, errLapsed
+		return t, errLapsed
 	}
-	waiting, err := tx.Waiting(id, r.me.Name, b.limit-len(b.messages))
+	waiting, err := tx.Waiting(id, r.me.Name, b.limit-len(b.messages)+1)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
 	taken, err := b.fill(tx, waiting)
 	if err != nil {
-		return 0, err
+		return t, err
 	}
-	if unread, err = tx.Unread(c.cred.agent); err != nil {
-		return 0, err
+	unread, err := tx.Unread(c.cred.agent)
+	if err != nil {
+		return t, err
 	}
 	for _, d := range taken {
 		d.State, d.At, d.Receipt, d.Instance = Delivered, r.now, receipt, c.Instance
 		d.Attempts++
 		if err := tx.PutDelivery(d); err != nil {
-			return 0, err
+			return t, err
 		}
 	}
 	if len(taken) > 0 { // no entry: a lease is none. Followers see that it was delivered.
 		tx.Notify(Feed(id))
 		tx.Notify(Everything)
 	}
-	return unread - len(taken), nil
+	return taking{b, unread - len(taken)}, nil
 }
 
 // seqs lists sequence numbers for an entry.

@@ -34,7 +34,7 @@ func (s *Service) Create(ctx context.Context, c Caller, q CreateRequest) (res Cr
 	if err := s.cleanPartners(key, &q); err != nil {
 		return res, err
 	}
-	err = s.store.Update(ctx, InConversation(id), func(tx Tx) (err error) {
+	return commit(ctx, s.store.Update, InConversation(id), func(tx Tx) (res CreateResult, err error) {
 		var r *room
 		if q.Conversation == "" {
 			r, err = s.found(tx, c, id, key, q)
@@ -42,20 +42,18 @@ func (s *Service) Create(ctx context.Context, c Caller, q CreateRequest) (res Cr
 			r, err = s.enter(tx, c, id)
 		}
 		if err != nil {
-			return err
+			return res, err
 		}
 		if res, err = r.inviteAll(q.Partners); err != nil {
-			return err
+			return res, err
 		}
 		res.Conversation, res.ExpiresAt = id, r.c.ExpiresAt
 		res.You = You{r.me.Name, r.me.Role, r.me.Rank}
-		if err := r.save(); err != nil {
-			return err
+		if res.Unread, err = tx.Unread(c.cred.agent); err != nil {
+			return res, err
 		}
-		res.Unread, err = tx.Unread(c.cred.agent)
-		return err
+		return res, r.save()
 	})
-	return res, err
 }
 
 // checkPartners refuses what no conversation could take.
@@ -67,7 +65,7 @@ func (s *Service) checkPartners(q CreateRequest) error {
 		return Errorf(Invalid, "name, title and ttl_minutes are only for a new conversation").
 			WithHint("leave them out to invite more partners, or leave conversation_id out to create one")
 	}
-	if ttl := time.Duration(q.TTLMinutes) * time.Minute; q.TTLMinutes < 0 || ttl > maxTTL {
+	if q.TTLMinutes < 0 || q.TTLMinutes > int(maxTTL.Minutes()) {
 		return Errorf(Invalid, "ttl_minutes is %d", q.TTLMinutes).WithHint("choose 1 to %d, or leave it out for %s", int(maxTTL.Minutes()), s.conf.ConversationTTL)
 	}
 	seen := map[string]bool{}

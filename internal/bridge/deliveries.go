@@ -3,7 +3,6 @@ package bridge
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -13,15 +12,11 @@ func (s *Service) lapsed(tx Tx, h Holder) (bool, error) {
 	if !strings.HasPrefix(string(h.Instance), instanceHTTP) {
 		return s.dead(h.Instance), nil
 	}
-	e, err := epoch(tx)
+	w, err := watching(tx)
 	if err != nil {
 		return false, err
 	}
-	since := h.Since
-	if since.Before(e) || since.After(tx.Now()) {
-		since = e
-	}
-	return tx.Now().Sub(since) >= s.conf.DeliveryLease, nil
+	return tx.Now().Sub(w.counted(h.Since, tx.Now())) >= s.conf.DeliveryLease, nil
 }
 
 // reclaim takes back what lapsed instances hold for a recipient, so that it can be delivered anew, or declares it dead after its
@@ -41,33 +36,30 @@ func (r *room) reclaim(recipient string) (back, dead int, err error) {
 			lost = append(lost, d)
 		}
 	}
-	return r.putBack(recipient, lost, "lapse")
+	spent := func(d Delivery) bool { return d.Attempts >= r.s.conf.DeliveryAttempts }
+	dying := slices.DeleteFunc(slices.Clone(lost), func(d Delivery) bool { return !spent(d) })
+	lost = slices.DeleteFunc(lost, spent)
+	if err := r.putBack(recipient, lost, "lapse"); err != nil {
+		return 0, 0, err
+	}
+	return len(lost), len(dying), r.bury(dying, DeadAttempts)
 }
 
 // putBack makes delivered copies wait again. Their receipt stays good until they are handed to another instance.
-func (r *room) putBack(recipient string, lost []Delivery, action string) (back, dead int, err error) {
-	var spent []Delivery
-	var seqs []string
+func (r *room) putBack(recipient string, lost []Delivery, action string) error {
+	if len(lost) == 0 {
+		return nil
+	}
 	for _, d := range lost {
-		if d.Attempts >= r.s.conf.DeliveryAttempts {
-			spent = append(spent, d)
-			continue
-		}
 		d.State, d.At = Stored, r.now
 		if err := r.tx.PutDelivery(d); err != nil {
-			return 0, 0, err
-		}
-		seqs = append(seqs, strconv.FormatInt(d.Seq, 10))
-	}
-	if len(seqs) > 0 {
-		if err := r.record(ProgramName, action, recipient, facts{"seqs": strings.Join(seqs, " ")}); err != nil {
-			return 0, 0, err
-		}
-		if m, ok := r.member(recipient); ok && m.Agent != "" {
-			r.tx.Notify(Inbox(m.Agent))
+			return err
 		}
 	}
-	return len(seqs), len(spent), r.bury(spent, DeadAttempts)
+	if m, ok := r.member(recipient); ok && m.Agent != "" {
+		r.tx.Notify(Inbox(m.Agent))
+	}
+	return r.record(ProgramName, action, recipient, facts{"seqs": seqs(lost)})
 }
 
 // why says a dead reason in words.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -117,15 +118,36 @@ func (s *Service) Join(ctx context.Context, c Caller, q JoinRequest) (res JoinRe
 	if err != nil {
 		return res, err
 	}
-	var refusal error // kept apart, because a wrong try must be counted although nothing else happens
-	err = s.store.Update(ctx, InConversation(conversation), func(tx Tx) error {
-		res, refusal, err = s.redeem(tx, c, id, secret)
-		return err
+	type outcome struct {
+		res     JoinResult
+		refusal error // kept apart, because a wrong try must be counted although nothing else happens
+	}
+	out, err := commit(ctx, s.store.Update, InConversation(conversation), func(tx Tx) (out outcome, err error) {
+		out.res, out.refusal, err = s.redeem(tx, c, id, secret)
+		return out, err
 	})
 	if err == nil {
-		err = refusal
+		err = out.refusal
 	}
-	return res, err
+	return out.res, err
+}
+
+// wrongSecret counts a try against an invite, and ends the invite at the last.
+func (s *Service) wrongSecret(tx Tx, i Invite) error {
+	i.Failures++
+	ends := !i.Void && i.Failures >= codeFailures
+	i.Void = i.Void || ends
+	if err := tx.PutInvite(i); err != nil || !ends {
+		return err
+	}
+	r, err := s.open(tx, i.Conversation)
+	if err != nil {
+		return err
+	}
+	if err := r.record(ProgramName, "void", i.ID, facts{"name": i.Name, "failures": strconv.Itoa(i.Failures)}); err != nil {
+		return err
+	}
+	return r.save()
 }
 
 // addressed finds the one open invite for a local caller's name.
@@ -164,9 +186,7 @@ func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte) (res JoinRes
 		return res, nil, err
 	}
 	if secret != nil && !hmac.Equal(i.Tag, s.keys.tagInvite(i, secret)) {
-		i.Failures++
-		i.Void = i.Void || i.Failures >= codeFailures
-		return res, notAnInvite(), tx.PutInvite(i)
+		return res, notAnInvite(), s.wrongSecret(tx, i)
 	}
 	r, err := s.open(tx, i.Conversation)
 	if err != nil {

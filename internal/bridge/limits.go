@@ -38,7 +38,8 @@ func (l Limits) windows(kind ChargeKind) []Window {
 //
 // It is a sliding log: the charge that is Max back must be older than Per, so no span of Per ever holds more than Max. A token
 // bucket beside it would refuse nothing more: see doc/decisions/0003-sliding-log.md.
-func (s *Service) charge(tx Tx, now time.Time, a Account) error {
+func (s *Service) charge(tx Tx, a Account) error {
+	now := tx.Now() // as [Tx.Charge] will note it
 	windows := s.conf.Limits.windows(a.Kind)
 	if len(windows) == 0 {
 		return nil
@@ -52,10 +53,10 @@ func (s *Service) charge(tx Tx, now time.Time, a Account) error {
 		return err
 	}
 	for i, w := range windows {
-		if at[i].IsZero() {
+		// A charge that lies far ahead was made before the clock was set back; nobody knows how long ago, so it does not count.
+		if at[i].IsZero() || at[i].Sub(now) > jump {
 			continue
 		}
-		// A charge that lies ahead is from before a clock jumped back: it counts as just made, once.
 		if free := min(at[i].Add(w.Per).Sub(now), w.Per); free > 0 {
 			return Errorf(RateLimited, "more than %d %ss in %s", w.Max, a.Kind, span(w.Per)).
 				WithHint("wait, then do the same again; put several things into one message").Retry(free)

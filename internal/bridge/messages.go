@@ -25,30 +25,37 @@ const (
 // key again: the message is stored once, and Duplicate says that it was there. What the store's engine can retry by itself, it has.
 func (s *Service) Send(ctx context.Context, c Caller, q SendRequest) (res SendResult, err error) {
 	defer func() { err = s.refused(c, err) }()
+	given := q.Key != ""
 	if err := checkSend(&q); err != nil {
 		return res, err
 	}
-	var m Message
-	err = s.withRoom(ctx, c, q.Conversation, func(key []byte) (err error) {
-		m, err = s.clean(key, q)
-		return err
-	}, func(r *room) error {
+	clean := func(key []byte) (Message, error) { return s.clean(key, q) }
+	res, err = inRoomOf(ctx, s, c, q.Conversation, clean, func(r *room, m Message) (SendResult, error) {
 		// Read first: an engine that holds writes back then sends them with the commit.
 		unread, err := r.tx.Unread(c.cred.agent)
 		if err != nil {
-			return err
+			return SendResult{}, err
 		}
-		res, err = r.send(m, q.To, q.Key)
+		res, err := r.send(m, q.To, q.Key)
 		res.Unread = unread
-		return err
+		return res, err
 	})
-	if errors.Is(err, Unavailable) {
-		err = AsError(err).WithHint("nobody knows whether it was stored; send the same again with key %q, and it is stored once", q.Key)
-	}
+	err = unknown(err, q.Key, given)
 	if err == nil {
 		s.seen(ctx, c)
 	}
 	return res, err
+}
+
+// unknown says how to repeat a send of which nobody knows whether it was stored. A key that came from outside is not shown.
+func unknown(err error, key string, given bool) error {
+	switch {
+	case !errors.Is(err, Unavailable):
+		return err
+	case given:
+		return AsError(err).WithHint("nobody knows whether it was stored; send the same again with the same key, and it is stored once")
+	}
+	return AsError(err).WithHint("nobody knows whether it was stored; send the same again with key %q, and it is stored once", key)
 }
 
 // checkSend refuses what no conversation could take, and completes the request.
@@ -98,14 +105,14 @@ func (s *Service) clean(key []byte, q SendRequest) (m Message, err error) {
 	return m, nil
 }
 
-// messageID is the same for the same sender and key, so that a retry finds what it stored.
-func messageID(key []byte, sender, idempotency string) MessageID {
-	return MessageID("msg_" + audit.ContentHash(key, "message id", sender, idempotency)[:16])
+// messageID is the same for the same sender and key, so that a retry finds what it stored. The sender is a seat and who sits in it.
+func messageID(key []byte, sender Member, idempotency string) MessageID {
+	return MessageID("msg_" + audit.ContentHash(key, "message id", sender.Name, string(sender.Agent), idempotency)[:16])
 }
 
 // send stores a message of the seat me. It is the only way a message of an agent or the person comes into being.
 func (r *room) send(m Message, to []string, key string) (res SendResult, err error) {
-	m.ID, m.Conversation = messageID(r.c.Key, r.me.Name, key), r.c.ID
+	m.ID, m.Conversation = messageID(r.c.Key, r.me, key), r.c.ID
 	m.From, m.Role, m.Rank, m.SentAt = r.me.Name, r.me.Role, r.me.Rank, r.now
 	if old, err := r.tx.Message(r.c.ID, m.ID); err == nil {
 		return r.again(old, m)
@@ -131,7 +138,7 @@ func (r *room) send(m Message, to []string, key string) (res SendResult, err err
 		}
 	}
 	if !person {
-		if err := r.s.charge(r.tx, r.now, Account{r.c.ID, r.me.Name, Write}); err != nil {
+		if err := r.s.charge(r.tx, r.account()); err != nil {
 			return res, err
 		}
 	}
@@ -309,7 +316,7 @@ func (r *room) announce(text string, to ...string) error {
 		return nil
 	}
 	m := Message{
-		ID: messageID(r.c.Key, ProgramName, strconv.FormatInt(r.c.LastSeq+1, 10)), Conversation: r.c.ID, From: ProgramName, Rank: Program,
+		ID: messageID(r.c.Key, Member{Name: ProgramName}, strconv.FormatInt(r.c.LastSeq+1, 10)), Conversation: r.c.ID, From: ProgramName, Rank: Program,
 		Text: text, ActionType: Info, Files: []string{}, SentAt: r.now, Digest: audit.ContentHash(r.c.Key, "notice", text),
 	}
 	_, err := r.put(m, deliveries, "notice")

@@ -9,6 +9,7 @@ import (
 
 // Say sends a message from the person in charge, with the rank that no agent has. The surface makes sure that it is a person.
 func (s *Service) Say(ctx context.Context, q SendRequest) (res SendResult, err error) {
+	given := q.Key != ""
 	if err := checkSend(&q); err != nil {
 		return res, err
 	}
@@ -25,16 +26,15 @@ func (s *Service) Say(ctx context.Context, q SendRequest) (res SendResult, err e
 	if err != nil {
 		return res, err
 	}
-	err = s.store.Update(ctx, InConversation(q.Conversation), func(tx Tx) error {
+	res, err = commit(ctx, s.store.Update, InConversation(q.Conversation), func(tx Tx) (SendResult, error) {
 		r, err := s.open(tx, q.Conversation)
 		if err != nil {
-			return err
+			return SendResult{}, err
 		}
 		r.me = Member{Name: PersonName, Rank: Person}
-		res, err = r.send(m, q.To, q.Key)
-		return err
+		return r.send(m, q.To, q.Key)
 	})
-	return res, err
+	return res, unknown(err, q.Key, given)
 }
 
 // onlyOpen finds the one open conversation of the store.
@@ -70,10 +70,12 @@ func (s *Service) Extend(ctx context.Context, id ConversationID, d time.Duration
 		case phase(r.c, r.now) == Buried:
 			return Errorf(Expired, "conversation %s expired more than an hour ago", id).WithHint("create a new one")
 		}
-		if end := r.now.Add(d); end.After(r.c.ExpiresAt) {
-			r.c.ExpiresAt, r.c.WarnedAt = end, time.Time{}
-		}
 		expires = r.c.ExpiresAt
+		if end := r.now.Add(d); end.After(expires) {
+			r.c.ExpiresAt, r.c.WarnedAt, expires = end, time.Time{}, end
+		} else {
+			return nil // it lasts longer already
+		}
 		if err := r.record(PersonName, "extend", string(id), facts{"expires": stamp(expires)}); err != nil {
 			return err
 		}
@@ -155,13 +157,16 @@ func (s *Service) Cleanup(ctx context.Context, age time.Duration) (n int, err er
 		}
 		err = s.inRoom(ctx, id, func(r *room) error {
 			if r.c.BuriedAt.IsZero() {
-				r.c.BuriedAt = r.now
+				if _, err := r.end(); err != nil {
+					return err
+				}
 			}
 			return r.erase(PersonName)
 		})
 		if err == nil {
 			n++
 		}
+		err = gone(err)
 	}
 	return n, err
 }

@@ -18,29 +18,29 @@ func (s *Service) SetStatus(ctx context.Context, c Caller, q StatusRequest) (res
 	if !slices.Contains([]Status{Working, Waiting, Blocked, Complete}, q.Status) {
 		return res, Errorf(Invalid, "there is no such status").WithHint("choose working, waiting, blocked or complete")
 	}
-	var note string
-	err = s.withRoom(ctx, c, q.Conversation, func(key []byte) (err error) {
-		note, _, err = s.door.take(key, "the note", q.Note, maxNote)
-		return err
-	}, func(r *room) (err error) {
+	clean := func(key []byte) (string, error) {
+		note, _, err := s.door.take(key, "the note", q.Note, maxNote)
+		return note, err
+	}
+	res, err = inRoomOf(ctx, s, c, q.Conversation, clean, func(r *room, note string) (res StatusResult, err error) {
 		if err := r.live(); err != nil {
-			return err
+			return res, err
 		}
-		if err := s.charge(r.tx, r.now, Account{r.c.ID, r.me.Name, Write}); err != nil {
-			return err
+		if err := s.charge(r.tx, r.account()); err != nil {
+			return res, err
 		}
 		res = StatusResult{Conversation: r.c.ID, Status: q.Status}
 		if res.Unread, err = r.tx.Unread(c.cred.agent); err != nil {
-			return err
+			return res, err
 		}
 		r.me.Status, r.me.Note, r.me.StatusAt = q.Status, note, r.now
 		if err := r.tx.PutMember(r.me); err != nil {
-			return err
+			return res, err
 		}
 		if err := r.record(r.me.Name, "status", r.me.Name, facts{"status": string(q.Status), "note": r.hash("note", note)}); err != nil {
-			return err
+			return res, err
 		}
-		return r.save()
+		return res, r.save()
 	})
 	if err == nil {
 		s.seen(ctx, c)
@@ -108,7 +108,7 @@ func (s *Service) mine(tx Tx, c Caller, id ConversationID) ([]ConversationID, er
 
 // states tells what is known of members.
 func (r *room) states(members []Member) ([]PartnerState, error) {
-	e, err := epoch(r.tx)
+	watching, err := watching(r.tx)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (r *room) states(members []Member) ([]PartnerState, error) {
 		p := PartnerState{
 			Conversation: r.c.ID, Name: m.Name, Role: m.Role, Rank: m.Rank, Joined: m.Present(), Status: m.Status, Note: m.Note,
 		}
-		if p.Liveness, p.Since = liveness(r.now, e, seen, r.s.conf); p.Since.IsZero() {
+		if p.Liveness, p.Since = liveness(r.now, watching, seen, r.s.conf); p.Since.IsZero() {
 			p.Since = m.InvitedAt
 		}
 		if !seen.HeartbeatAt.IsZero() {

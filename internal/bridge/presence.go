@@ -24,20 +24,13 @@ type Sighting struct {
 	Dead        bool      // its process is known to have ended
 }
 
-// liveness is the one function by which every surface says whether an agent is there, and since when that is so. Times before
-// epoch are taken to be at epoch: since then clocks have run evenly and somebody was watching.
-func liveness(now, epoch time.Time, s Sighting, conf Config) (Liveness, time.Time) {
+// liveness is the one function by which every surface says whether an agent is there, and since when that is so. Only time in which
+// somebody was watching counts.
+func liveness(now time.Time, w watched, s Sighting, conf Config) (Liveness, time.Time) {
 	if s.HeartbeatAt.IsZero() {
 		return Gone, time.Time{}
 	}
-	// What lies ahead of now was noted before the clock jumped back.
-	within := func(t time.Time) time.Time {
-		if t.Before(epoch) || t.After(now) {
-			return epoch
-		}
-		return t
-	}
-	beat, progress := within(s.HeartbeatAt), within(s.ProgressAt)
+	beat, progress := w.counted(s.HeartbeatAt, now), w.counted(s.ProgressAt, now)
 	switch quiet := now.Sub(beat); {
 	case quiet >= conf.GoneAfter:
 		return Gone, beat.Add(conf.GoneAfter)
@@ -72,12 +65,11 @@ func (s *Service) sight(tx Tx, agent AgentID) (Sighting, error) {
 		if p.HeartbeatAt.After(sighting.HeartbeatAt) {
 			sighting.HeartbeatAt = p.HeartbeatAt
 		}
-		if p.ProgressAt.After(sighting.ProgressAt) {
-			sighting.ProgressAt = p.ProgressAt
+		for _, at := range []time.Time{p.ProgressAt, p.StartedAt} { // connecting counts: a model is about to begin
+			if at.After(sighting.ProgressAt) {
+				sighting.ProgressAt = at
+			}
 		}
-	}
-	if sighting.ProgressAt.IsZero() { // connecting counts: a model is about to begin
-		sighting.ProgressAt = going[0].StartedAt
 	}
 	return sighting, nil
 }
@@ -119,17 +111,4 @@ func (s *Service) pulse(tx Tx, c Caller, p Pulse) error {
 		row.EndedAt = now
 	}
 	return tx.PutPresence(row)
-}
-
-// epoch is since when silence counts: the latest of when this process saw the clock jump and when the watching began anew.
-func epoch(tx Tx) (time.Time, error) {
-	w, err := readWatch(tx)
-	if err != nil {
-		return time.Time{}, err
-	}
-	e := tx.Epoch()
-	if w.Epoch.After(e) && !w.Epoch.After(tx.Now()) {
-		e = w.Epoch
-	}
-	return e, nil
 }

@@ -62,6 +62,9 @@ func (s *Service) enter(tx Tx, c Caller, id ConversationID) (*room, error) {
 	return r, nil
 }
 
+// account is what the seat's writes are charged to: who sits in it, so that a seat taken anew begins with a budget of its own.
+func (r *room) account() Account { return Account{r.c.ID, string(r.me.Agent), Write} }
+
 // member finds a seat by name; revoked seats are not found.
 func (r *room) member(name string) (Member, bool) {
 	i := slices.IndexFunc(r.all, func(m Member) bool { return m.Name == name && m.RevokedAt.IsZero() })

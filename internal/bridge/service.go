@@ -96,6 +96,27 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	return s, nil
 }
 
+// committing is [Store.Update] or [Store.Jot].
+type committing func(ctx context.Context, scope Scope, fn func(Tx) error) error
+
+// commit runs fn and gives what it gave, but only once it is known to be committed: a caller that stopped waiting leaves fn running
+// for others, and must not see what it writes.
+func commit[T any](ctx context.Context, how committing, scope Scope, fn func(Tx) (T, error)) (T, error) {
+	var out *T
+	err := how(ctx, scope, func(tx Tx) error {
+		v, err := fn(tx)
+		if err == nil {
+			out = &v
+		}
+		return err
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return *out, nil
+}
+
 // Config gives the configuration in force.
 func (s *Service) Config() Config { return s.conf }
 

@@ -119,12 +119,26 @@ func (s *Service) Conversation(ctx context.Context, c Caller, id ConversationID)
 		if v, err = s.view(tx, r.c); err != nil {
 			return err
 		}
+		r.narrow(&v)
 		for i := range v.Recent {
 			v.Recent[i].Text = Frame(v.Recent[i])
 		}
 		return nil
 	})
 	return v, err
+}
+
+// narrow leaves in a view the messages that the caller sent or was sent.
+func (r *room) narrow(v *View) {
+	mine := map[MessageID]bool{}
+	for _, m := range v.Recent {
+		mine[m.ID] = m.From == r.me.Name
+	}
+	for _, d := range v.Deliveries {
+		mine[d.Message] = mine[d.Message] || d.Recipient == r.me.Name
+	}
+	v.Recent = slices.DeleteFunc(v.Recent, func(m Message) bool { return !mine[m.ID] })
+	v.Deliveries = slices.DeleteFunc(v.Deliveries, func(d DeliveryReport) bool { return !mine[d.Message] })
 }
 
 func (s *Service) view(tx Tx, c Conversation) (v View, err error) {

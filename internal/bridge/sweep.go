@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,7 +20,6 @@ type SweepReport struct {
 // Bounds of a sweep.
 const (
 	sweepBatch   = 200 // conversations a pass looks at; the next pass goes on
-	watchEvery   = 15 * time.Second
 	presenceKept = 24 * time.Hour
 )
 
@@ -34,66 +32,6 @@ func (s *Service) Sweep(ctx context.Context) (rep SweepReport, err error) {
 	}
 	err = errors.Join(s.sweepHolders(ctx, &rep), s.sweepDue(ctx, &rep), s.writeRefusals(ctx))
 	return rep, err
-}
-
-// watch is what the store remembers of the watching itself.
-type watch struct {
-	At    time.Time `json:"at"`    // when somebody last swept
-	Epoch time.Time `json:"epoch"` // when the watching began anew, after a gap or a clock jump
-}
-
-const metaWatch = "watch"
-
-func readWatch(tx Tx) (w watch, err error) {
-	raw, err := tx.Meta(metaWatch)
-	if errors.Is(err, NotFound) {
-		return w, nil
-	}
-	if err != nil {
-		return w, err
-	}
-	if err := json.Unmarshal(raw, &w); err != nil {
-		return w, fmt.Errorf("read meta %s: %w", metaWatch, err)
-	}
-	return w, nil
-}
-
-// watch notes that somebody is watching. After a gap, whether nobody watched or the clock jumped, timers begin anew: silence that
-// nobody could have seen is no silence.
-func (s *Service) watch(ctx context.Context) error {
-	due := false
-	err := s.store.View(ctx, func(tx Tx) error {
-		w, err := readWatch(tx)
-		gap := tx.Now().Sub(w.At)
-		due = gap >= watchEvery || gap < 0
-		return err
-	})
-	if err != nil || !due {
-		return err
-	}
-	return s.store.Update(ctx, Deployment, func(tx Tx) error {
-		w, err := readWatch(tx)
-		if err != nil {
-			return err
-		}
-		gap := tx.Now().Sub(w.At)
-		if !w.At.IsZero() && (gap > jump+watchEvery || gap < -jump) {
-			w.Epoch = tx.Now()
-			if err := recordDeployment(tx, ProgramName, "clock", "watch", facts{"gap": gap.Round(time.Second).String()}); err != nil {
-				return err
-			}
-			s.log.Warn("clock jumped, or nobody was watching; leases and silence count from now", "gap", gap)
-		}
-		w.At = tx.Now()
-		raw, err := json.Marshal(w)
-		if err != nil {
-			return err
-		}
-		if err := tx.DropPresence(tx.Now().Add(-presenceKept)); err != nil {
-			return err
-		}
-		return tx.PutMeta(metaWatch, raw)
-	})
 }
 
 // sweepHolders takes back what instances that lapsed still hold.
@@ -122,10 +60,10 @@ func (s *Service) sweepHolders(ctx context.Context, rep *SweepReport) error {
 	})
 	for _, at := range seats {
 		back, dead := 0, 0
-		err = errors.Join(err, s.inRoom(ctx, at.conversation, func(r *room) (err error) {
+		err = errors.Join(err, gone(s.inRoom(ctx, at.conversation, func(r *room) (err error) {
 			back, dead, err = r.reclaim(at.name)
 			return err
-		}))
+		})))
 		rep.Reclaimed, rep.Dead = rep.Reclaimed+back, rep.Dead+dead
 	}
 	return err
@@ -140,12 +78,20 @@ func (s *Service) sweepDue(ctx context.Context, rep *SweepReport) error {
 	})
 	for _, id := range ids {
 		var one SweepReport
-		err = errors.Join(err, s.inRoom(ctx, id, func(r *room) (err error) {
+		err = errors.Join(err, gone(s.inRoom(ctx, id, func(r *room) (err error) {
 			one, err = r.age()
 			return err
-		}))
+		})))
 		rep.Warned, rep.Buried = rep.Warned+one.Warned, rep.Buried+one.Buried
 		rep.Dead, rep.Erased = rep.Dead+one.Dead, rep.Erased+one.Erased
+	}
+	return err
+}
+
+// gone passes over that a conversation is not there any more: another process was faster, and there is nothing left to do.
+func gone(err error) error {
+	if errors.Is(err, NotFound) {
+		return nil
 	}
 	return err
 }
@@ -168,7 +114,7 @@ func (s *Service) inRoom(ctx context.Context, id ConversationID, fn func(*room) 
 func (r *room) age() (rep SweepReport, err error) {
 	c := &r.c
 	if c.WarnedAt.IsZero() && c.ClosedAt.IsZero() && !r.now.Before(warnAt(*c)) && r.now.Before(c.ExpiresAt) {
-		left := c.ExpiresAt.Sub(r.now).Round(time.Minute)
+		left := c.ExpiresAt.Sub(r.now).Round(time.Second)
 		text := fmt.Sprintf("This conversation ends in %s, at %s. Finish or hand over; a person can extend it.", left, stamp(c.ExpiresAt))
 		if err := r.announce(text, r.present()...); err != nil {
 			return rep, err
@@ -179,27 +125,32 @@ func (r *room) age() (rep SweepReport, err error) {
 		c.WarnedAt = r.now
 	}
 	if c.BuriedAt.IsZero() && !r.now.Before(c.ExpiresAt.Add(readableFor)) {
-		var lost []Delivery // gathered first: the notices of the burial are not to be buried with it
-		for _, m := range r.all {
-			unacked, err := r.unacked(m.Name)
-			if err != nil {
-				return rep, err
-			}
-			lost = append(lost, unacked...)
-		}
-		if err := r.bury(lost, DeadExpired); err != nil {
-			return rep, err
-		}
-		rep.Dead += len(lost)
-		c.BuriedAt = r.now
 		rep.Buried++
-		return rep, r.record(ProgramName, "end", string(c.ID), facts{"expired": stamp(c.ExpiresAt)})
+		rep.Dead, err = r.end()
+		return rep, err
 	}
 	if !c.BuriedAt.IsZero() && !r.now.Before(c.ExpiresAt.Add(r.s.conf.Retention)) {
 		rep.Erased++
 		return rep, r.erase(ProgramName)
 	}
 	return rep, nil
+}
+
+// end declares dead what nobody read in time, and tells how much that was.
+func (r *room) end() (dead int, err error) {
+	var lost []Delivery // gathered first: the notices of the burial are not to be buried with it
+	for _, m := range r.all {
+		unacked, err := r.unacked(m.Name)
+		if err != nil {
+			return 0, err
+		}
+		lost = append(lost, unacked...)
+	}
+	if err := r.bury(lost, DeadExpired); err != nil {
+		return 0, err
+	}
+	r.c.BuriedAt = r.now
+	return len(lost), r.record(ProgramName, "end", string(r.c.ID), facts{"expired": stamp(r.c.ExpiresAt)})
 }
 
 // present are the names of members that joined.
@@ -231,6 +182,6 @@ func (r *room) erase(actor string) error {
 		return err
 	}
 	r.s.contentKeys.Delete(r.c.ID)
-	r.c.Title, r.c.Key, r.c.ErasedAt = "", nil, r.now
+	r.c.Title, r.c.Creator, r.c.Key, r.c.ErasedAt = "", "", nil, r.now
 	return nil
 }

@@ -145,37 +145,39 @@ func (s *Service) NewAgent(ctx context.Context, name string, local bool) (token 
 	if err := s.checkName("the agent's name", name); err != nil {
 		return "", Agent{}, err
 	}
-	err = s.store.Update(ctx, Deployment, func(tx Tx) error {
+	type made struct {
+		token string
+		agent Agent
+	}
+	m, err := commit(ctx, s.store.Update, Deployment, func(tx Tx) (m made, err error) {
 		same, err := tx.AgentsNamed(name)
 		if err != nil {
-			return err
+			return m, err
 		}
 		known := slices.IndexFunc(same, func(a Agent) bool { return a.Local })
 		if local && known >= 0 {
-			agent = same[known]
+			m.agent = same[known]
 		} else {
-			agent = Agent{ID: AgentID(newID("agent_")), Name: name, Local: local, CreatedAt: tx.Now()}
-			if err := tx.PutAgent(agent); err != nil {
-				return err
+			m.agent = Agent{ID: AgentID(newID("agent_")), Name: name, Local: local, CreatedAt: tx.Now()}
+			if err := tx.PutAgent(m.agent); err != nil {
+				return m, err
 			}
 		}
-		token, err = s.issue(tx, agent)
-		return err
+		m.token, err = s.issue(tx, m.agent)
+		return m, err
 	})
-	return token, agent, err
+	return m.token, m.agent, err
 }
 
 // NewToken gives an agent a further token.
 func (s *Service) NewToken(ctx context.Context, id AgentID) (token string, err error) {
-	err = s.store.Update(ctx, Deployment, func(tx Tx) error {
+	return commit(ctx, s.store.Update, Deployment, func(tx Tx) (string, error) {
 		agent, err := tx.Agent(id)
 		if err != nil {
-			return missing(err, "no agent %s", id)
+			return "", noAgent(err)
 		}
-		token, err = s.issue(tx, agent)
-		return err
+		return s.issue(tx, agent)
 	})
-	return token, err
 }
 
 func (s *Service) issue(tx Tx, agent Agent) (string, error) {
@@ -188,31 +190,28 @@ func (s *Service) issue(tx Tx, agent Agent) (string, error) {
 
 // RenewToken moves the expiry of the caller's token to a full life from now. The token stays as it is.
 func (s *Service) RenewToken(ctx context.Context, c Caller) (expires time.Time, err error) {
-	err = s.store.Update(ctx, Deployment, func(tx Tx) error {
+	expires, err = commit(ctx, s.store.Update, Deployment, func(tx Tx) (none time.Time, err error) {
 		row, err := s.authorise(tx, c)
 		if err != nil {
-			return err
+			return none, err
 		}
-		expires, err = s.extendToken(tx, row, c.cred.name)
-		return err
+		return s.extendToken(tx, row, c.cred.name)
 	})
 	return expires, s.refused(c, err)
 }
 
 // ExtendToken is the person's renewal: also of a token that has expired, never of one that was revoked.
 func (s *Service) ExtendToken(ctx context.Context, id TokenID) (expires time.Time, err error) {
-	err = s.store.Update(ctx, Deployment, func(tx Tx) error {
+	return commit(ctx, s.store.Update, Deployment, func(tx Tx) (none time.Time, err error) {
 		row, err := s.token(tx, id)
 		if err != nil {
-			return err
+			return none, err
 		}
 		if !row.RevokedAt.IsZero() {
-			return Errorf(Denied, "token %s is revoked", id).WithHint("make a new one with `agentbridge token new`")
+			return none, Errorf(Denied, "token %s is revoked", id).WithHint("make a new one with `agentbridge token new`")
 		}
-		expires, err = s.extendToken(tx, row, PersonName)
-		return err
+		return s.extendToken(tx, row, PersonName)
 	})
-	return expires, err
 }
 
 func (s *Service) extendToken(tx Tx, row Token, actor string) (time.Time, error) {
@@ -224,28 +223,67 @@ func (s *Service) extendToken(tx Tx, row Token, actor string) (time.Time, error)
 	return row.ExpiresAt, recordDeployment(tx, actor, "token_renew", string(row.ID), facts{"expires": stamp(row.ExpiresAt)})
 }
 
-// RevokeToken ends a token at once, in every process. Revoking twice is not an error.
+// RevokeToken ends a token at once, in every process. What was handed out to its agent and not acked comes to the agent again, because
+// who bears a revoked token can neither ack nor give back. Revoking twice is not an error.
 func (s *Service) RevokeToken(ctx context.Context, id TokenID) error {
-	return s.store.Update(ctx, Deployment, func(tx Tx) error {
+	agent, err := commit(ctx, s.store.Update, Deployment, func(tx Tx) (agent AgentID, err error) {
 		row, err := s.token(tx, id)
 		if err != nil || !row.RevokedAt.IsZero() {
-			return err
+			return row.Agent, err
 		}
 		row.RevokedAt = tx.Now()
 		row.Seal = s.keys.seal(row)
 		if err := tx.PutToken(row); err != nil {
-			return err
+			return "", err
 		}
 		tx.Notify(Inbox(row.Agent)) // its waits end now, not at their time-out
-		return recordDeployment(tx, PersonName, "token_revoke", string(row.ID), nil)
+		return row.Agent, recordDeployment(tx, PersonName, "token_revoke", string(row.ID), nil)
 	})
+	if err != nil {
+		return err
+	}
+	return s.takeBack(ctx, agent)
+}
+
+// takeBack makes wait again what all instances of an agent hold.
+func (s *Service) takeBack(ctx context.Context, agent AgentID) (err error) {
+	var seats []Member
+	err = s.store.View(ctx, func(tx Tx) (err error) {
+		seats, err = tx.Memberships(agent)
+		return err
+	})
+	for _, m := range seats {
+		err = errors.Join(err, gone(s.inRoom(ctx, m.Conversation, func(r *room) error {
+			held, err := r.tx.Held(r.c.ID, m.Name)
+			if err != nil {
+				return err
+			}
+			return r.putBack(m.Name, held, "return")
+		})))
+	}
+	return err
+}
+
+// noToken and noAgent do not show what was asked for: it could be a whole token, pasted where its id belongs.
+func noToken(err error) error {
+	if !errors.Is(err, NotFound) {
+		return err
+	}
+	return Errorf(NotFound, "there is no such token").WithHint("agentbridge token list shows the id of each")
+}
+
+func noAgent(err error) error {
+	if !errors.Is(err, NotFound) {
+		return err
+	}
+	return Errorf(NotFound, "there is no such agent").WithHint("agentbridge token list shows the agents")
 }
 
 // token reads a row that nobody edited.
 func (s *Service) token(tx Tx, id TokenID) (Token, error) {
 	row, err := tx.Token(id)
 	if err != nil {
-		return row, missing(err, "no token %s", id)
+		return row, noToken(err)
 	}
 	if !s.keys.sealed(row) {
 		return row, Errorf(Denied, "token %s was edited in the database", id).WithHint("make a new one with `agentbridge token new`")
