@@ -352,6 +352,7 @@ func TestErrors_HoldNoSecrets(t *testing.T) {
 		t.Errorf("Send: %s", show(err))
 	}
 }
+
 func TestLiveness_WhoWasGoneYesterdayIsNotAliveToday(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -41,13 +41,19 @@ func (t *tx) DueConversations(until time.Time, limit int) ([]bridge.Conversation
 		`SELECT id FROM conversations WHERE due_at <= ? AND due_at IS NOT NULL ORDER BY due_at, id LIMIT ?`, micros(until), atMost(limit))
 }
 
+// PutConversation is on the way of every send, where the due time stays as it is: then its index is left alone.
 func (t *tx) PutConversation(c bridge.Conversation) error {
+	n, err := t.change("put a conversation", `
+		UPDATE conversations SET title = ?, creator = ?, created_at = ?, expires_at = ?, closed_at = ?, warned_at = ?, buried_at = ?,
+			erased_at = ?, last_seq = ?, seen_at = ?, key = ?, head = ?
+		WHERE id = ? AND due_at IS ?`,
+		c.Title, string(c.Creator), micros(c.CreatedAt), micros(c.ExpiresAt), micros(c.ClosedAt), micros(c.WarnedAt), micros(c.BuriedAt),
+		micros(c.ErasedAt), c.LastSeq, micros(c.SeenAt), blob(c.Key), blob(c.Head), string(c.ID), micros(c.DueAt))
+	if err != nil || n > 0 {
+		return err
+	}
 	return t.exec("put a conversation", `
-		INSERT INTO conversations (`+conversationColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET title = excluded.title, creator = excluded.creator, created_at = excluded.created_at,
-			expires_at = excluded.expires_at, closed_at = excluded.closed_at, warned_at = excluded.warned_at,
-			buried_at = excluded.buried_at, erased_at = excluded.erased_at, due_at = excluded.due_at, last_seq = excluded.last_seq,
-			seen_at = excluded.seen_at, key = excluded.key, head = excluded.head`,
+		INSERT OR REPLACE INTO conversations (`+conversationColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(c.ID), c.Title, string(c.Creator), micros(c.CreatedAt), micros(c.ExpiresAt), micros(c.ClosedAt), micros(c.WarnedAt),
 		micros(c.BuriedAt), micros(c.ErasedAt), micros(c.DueAt), c.LastSeq, micros(c.SeenAt), blob(c.Key), blob(c.Head))
 }
