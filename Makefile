@@ -38,7 +38,7 @@ check: go ## quick: format, vet, staticcheck, go fix, rules of the repository
 	go test .
 
 race: go cc ## all tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -short ./... # short: a fifth of the random steps; no test is left out
 
 inspector: build ## the MCP inspector plays two agents (needs npm, fetches the inspector and Node 22 as npm packages)
 	tools/inspector/play.sh bin/agentbridge
