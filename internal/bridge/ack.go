@@ -83,13 +83,19 @@ func (s *Service) parts(ctx context.Context, c Caller, receipt Receipt) (ids []C
 	return ids, left, err
 }
 
-// ackPart acks one conversation's part of a batch.
-func (s *Service) ackPart(tx Tx, c Caller, id ConversationID, receipt Receipt, how How) error {
+// inBatch enters a conversation and reads what a batch holds of it.
+func (s *Service) inBatch(tx Tx, c Caller, id ConversationID, receipt Receipt) (*room, []Delivery, error) {
 	r, err := s.enter(tx, c, id)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	deliveries, err := tx.Batch(id, r.me.Name, receipt)
+	return r, deliveries, err
+}
+
+// ackPart acks one conversation's part of a batch.
+func (s *Service) ackPart(tx Tx, c Caller, id ConversationID, receipt Receipt, how How) error {
+	r, deliveries, err := s.inBatch(tx, c, id, receipt)
 	if err != nil {
 		return err
 	}
@@ -123,11 +129,7 @@ func (s *Service) GiveBack(ctx context.Context, c Caller, receipt Receipt) error
 	}
 	for _, id := range ids {
 		err = errors.Join(err, s.store.Update(ctx, InConversation(id), func(tx Tx) error {
-			r, err := s.enter(tx, c, id)
-			if err != nil {
-				return err
-			}
-			deliveries, err := tx.Batch(id, r.me.Name, receipt)
+			r, deliveries, err := s.inBatch(tx, c, id, receipt)
 			if err != nil {
 				return err
 			}

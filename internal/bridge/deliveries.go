@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -109,4 +110,16 @@ func list(items []string, most int) string {
 		return strings.Join(items[:most], ", ") + fmt.Sprintf(" and %d more", len(items)-most)
 	}
 	return strings.Join(items, ", ")
+}
+
+// seqs lists sequence numbers for an entry.
+func seqs(ds []Delivery) string {
+	var b strings.Builder
+	for i, d := range ds {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(strconv.FormatInt(d.Seq, 10))
+	}
+	return b.String()
 }
