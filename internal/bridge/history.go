@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -128,7 +129,7 @@ func head(tx Tx, log string) (head audit.Head, err error) {
 		raw = c.Head
 	}
 	if err != nil {
-		return head, missing(err, "the head of the log is gone")
+		return head, fmt.Errorf("the head of the log cannot be read: %w", err)
 	}
 	return head, head.UnmarshalBinary(raw)
 }

@@ -133,8 +133,10 @@ func (r *room) send(m Message, to []string, key string) (res SendResult, err err
 		return res, err
 	}
 	if m.ReplyTo != "" {
-		if _, err := r.tx.Message(r.c.ID, m.ReplyTo); err != nil {
-			return res, missing(err, "reply_to names no message of this conversation")
+		if _, err := r.tx.Message(r.c.ID, m.ReplyTo); errors.Is(err, NotFound) {
+			return res, Errorf(NotFound, "reply_to names no message of %s", r.c.ID).WithHint("pass a message_id as check_messages gave it, or leave reply_to out")
+		} else if err != nil {
+			return res, err
 		}
 	}
 	if !person {

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"encoding/hex"
-	"errors"
 	"strings"
 	"time"
 )
@@ -38,11 +37,3 @@ func newID(prefix string) string { return prefix + hex.EncodeToString(randomByte
 
 // stamp is a time as facts hold it.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
-
-// missing turns [NotFound] into an answer for people; other errors stay.
-func missing(err error, format string, args ...any) error {
-	if errors.Is(err, NotFound) {
-		return Errorf(NotFound, format, args...)
-	}
-	return err
-}
