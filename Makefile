@@ -19,7 +19,7 @@ help: ## print this
 demo: build ## agents at work on a real bridge, in a few seconds
 	bin/agentbridge demo
 
-run: build ## build and run it: make run ARGS='status --json'
+run: build ## build and run it: make run ARGS='list --json'
 	bin/agentbridge $(ARGS)
 
 build: go ## bin/agentbridge, without cgo

@@ -58,7 +58,7 @@ func (s *Service) watch(ctx context.Context) error {
 			if err := recordDeployment(tx, ProgramName, "clock", "watch", facts{"gap": gap.Round(time.Second).String()}); err != nil {
 				return err
 			}
-			s.log.Warn("clock jumped, or nobody was watching; leases and silence count from now", "gap", gap)
+			s.log.Info("clock jumped, or nobody was watching; leases and silence count from now", "gap", gap)
 		}
 		w.At = tx.Now()
 		raw, err := json.Marshal(w)

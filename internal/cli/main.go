@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -67,8 +68,8 @@ func (p *program) finish(err error) int {
 	case errors.Is(err, context.Canceled):
 		return 1 // whoever interrupted it knows
 	}
-	if _, ok := errors.AsType[*bridge.Error](err); !ok && !p.began {
-		// Cobra's own words about flags and arguments.
+	// Cobra's own words about flags and arguments; those about flags that exclude each other come late.
+	if _, ok := errors.AsType[*bridge.Error](err); !ok && (!p.began || strings.HasPrefix(err.Error(), "if any flags in the group")) {
 		err = bridge.Errorf(bridge.Invalid, "%s", err).WithHint("see agentbridge --help")
 	}
 	e := bridge.AsError(err)

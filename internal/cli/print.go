@@ -27,15 +27,20 @@ func (p *program) answer(v any, words func()) error {
 func (p *program) encode(v any) error {
 	enc := json.NewEncoder(p.out)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	return written(enc.Encode(v))
+}
+
+// written says what to do where stdout takes no more.
+func written(err error) error {
+	if err == nil {
+		return nil
+	}
+	return bridge.Errorf(bridge.Unavailable, "write to stdout: %w", err).WithHint("whatever reads the output must read it to its end")
 }
 
 // flush brings what was printed to its reader. Where there is none any more, that is a failure: the answer was not given.
 func (p *program) flush() error {
-	if err := p.out.Flush(); err != nil {
-		return bridge.Errorf(bridge.Unavailable, "write to stdout: %w", err).WithHint("whatever reads the output must read it to its end")
-	}
-	return nil
+	return written(p.out.Flush())
 }
 
 func (p *program) printf(format string, args ...any) { fmt.Fprintf(p.out, format, args...) }

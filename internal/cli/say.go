@@ -14,8 +14,8 @@ func (p *program) sayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "say MESSAGE",
 		Short: "Speak in a conversation as the person in charge, from your terminal",
-		Long: `Speak in a conversation with the rank of a person, which no agent has. It works only from a terminal: what has none may not speak
-as a person.`,
+		Long: `Speak in a conversation with the rank of a person, which no agent has. It works only from a terminal, so that no
+tool or script speaks as a person by mistake. Who has a shell of yours can make a terminal: see doc/guarantees.md.`,
 		Args: count(1, 1, "one message; put it in quotes, or give - to read it from stdin"),
 	}
 	p.sendFlags(cmd, &q)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func who(name string, rank bridge.Rank, role string) string {
 	return fmt.Sprintf("%s (%s, %s)", name, rank, line(role, 40))
 }
 
-// parsePartner reads NAME=ROLE[:RANK]. A role may hold colons; only a word that is a rank, or nearly, is one.
+// parsePartner reads NAME=ROLE[:RANK]. A role of several words may hold colons; otherwise a small word after the last is meant as a rank.
 func parsePartner(s string) (bridge.Partner, error) {
 	name, role, _ := strings.Cut(s, "=")
 	partner := bridge.Partner{Name: name, Role: role}
@@ -87,11 +88,15 @@ func parsePartner(s string) (bridge.Partner, error) {
 		return partner, nil
 	}
 	ranks := []string{string(bridge.Observer), string(bridge.Worker), string(bridge.Peer), string(bridge.Orchestrator)}
-	switch near := nearest(last, ranks); {
-	case near == last:
+	switch {
+	case slices.Contains(ranks, last):
 		partner.Role, partner.Rank = before, bridge.Rank(last)
-	case near != "" && edits(near, last) == 1: // further away it may well be a word of the role
-		return partner, bridge.Errorf(bridge.Invalid, "partner %q: %q is no rank", name, last).WithHint("did you mean %s?", near)
+	case last != "" && strings.Trim(last, "abcdefghijklmnopqrstuvwxyz") == "" && (!strings.Contains(before, " ") || edits(nearest(last, ranks), last) == 1):
+		hint := fmt.Sprintf("ranks are %s; in a role, put a space after the colon", strings.Join(ranks, ", "))
+		if near := nearest(last, ranks); near != "" {
+			hint = fmt.Sprintf("did you mean %s? ", near) + hint
+		}
+		return partner, bridge.Errorf(bridge.Invalid, "a partner's role ends in a word that is no rank").WithHint("%s", hint)
 	}
 	return partner, nil
 }

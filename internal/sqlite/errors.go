@@ -35,7 +35,7 @@ func failure(op string, err error) error {
 			WithHint("name another data directory with --data, or move the file away")
 	case sqlite3.SQLITE_CORRUPT:
 		return bridge.Errorf(bridge.Internal, "%s: the database is damaged: %w", op, err).
-			WithHint("stop every agentbridge process, then restore a backup with agentbridge restore")
+			WithHint("stop every agentbridge process, then put a backup of the data directory in its place")
 	}
 	return bridge.Errorf(bridge.Internal, "%s: %w", op, err).WithHint("please report this")
 }

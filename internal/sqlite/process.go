@@ -53,26 +53,17 @@ func newName() bridge.Instance {
 
 // hold makes and locks the process's file.
 func (p *process) hold(run string) error {
-	f, err := openPrivate(lockFile(run, p.name))
+	// It gets its name with its lock already taken: without it, others would take it for a dead process's and remove it.
+	name := lockFile(run, p.name)
+	f, err := openPrivate(filepath.Join(run, "new_"+string(p.name)))
 	if err != nil {
 		return err
 	}
-	if err := tryLock(f); err != nil {
+	if err := errors.Join(tryLock(f), os.Rename(f.Name(), name)); err != nil {
 		return errors.Join(err, f.Close())
-	}
-	// Between making and locking it, another may have found it without its lock and removed it.
-	if there, err := os.Stat(f.Name()); err != nil || !same(f, there) {
-		_ = f.Close()
-		p.name = newName()
-		return p.hold(run)
 	}
 	p.lock = f
 	return nil
-}
-
-func same(f *os.File, there fs.FileInfo) bool {
-	own, err := f.Stat()
-	return err == nil && os.SameFile(own, there)
 }
 
 // known gives the process's name if it has one yet.
