@@ -451,3 +451,75 @@ func TestConversation_ShowsMembersOnlyWhatWasForThem(t *testing.T) {
 		}
 	}
 }
+
+// gate holds up one update of a conversation in the middle of its fn.
+type gate struct {
+	bridge.Store
+	armed, in, open chan int
+}
+
+func (g *gate) Update(ctx context.Context, scope bridge.Scope, fn func(bridge.Tx) error) error {
+	return g.Store.Update(ctx, scope, func(tx bridge.Tx) error {
+		if strings.HasPrefix(string(scope), "conv_") {
+			select {
+			case <-g.armed:
+				close(g.in)
+				<-g.open
+			default:
+			}
+		}
+		return fn(tx)
+	})
+}
+
+// Under the race detector it fails where an update that its caller left still writes into the caller's answer.
+func TestUpdates_ThatTheirCallerLeftDoNotWriteIntoItsAnswer(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "bridge.db"), sqlite.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		g := &gate{Store: store, armed: make(chan int, 1)}
+		w := worldOn(t, g, noLimits)
+		a, b := w.agent("alpha"), w.agent("beta")
+		id := w.talk(a, b)
+		for name, call := range map[string]func(ctx context.Context) (any, error){
+			"invite": func(ctx context.Context) (any, error) {
+				return w.Create(ctx, a, bridge.CreateRequest{Conversation: id, Partners: partners("gamma")})
+			},
+			"send": func(ctx context.Context) (any, error) {
+				return w.Send(ctx, a, bridge.SendRequest{Conversation: id, Message: "x"})
+			},
+			"status": func(ctx context.Context) (any, error) {
+				return w.SetStatus(ctx, a, bridge.StatusRequest{Conversation: id, Status: bridge.Working})
+			},
+			"extend": func(ctx context.Context) (any, error) { return w.Extend(ctx, id, 5*time.Hour) },
+		} {
+			ctx, cancel := context.WithCancel(t.Context())
+			g.in, g.open = make(chan int), make(chan int)
+			var wg sync.WaitGroup
+			first := make(chan int)
+			for _, fn := range []func(){func() { <-first }, func() {}} { // the second leads the group that the call joins
+				wg.Go(func() {
+					_ = store.Update(context.WithoutCancel(ctx), bridge.Deployment, func(bridge.Tx) error { fn(); return nil })
+				})
+				synctest.Wait()
+			}
+			g.armed <- 1
+			wg.Go(func() {
+				if got, err := call(ctx); !errors.Is(err, bridge.Unavailable) {
+					t.Errorf("%s = %+v, %v, want unavailable", name, got, err)
+				}
+			})
+			synctest.Wait()
+			close(first)
+			<-g.in
+			cancel()
+			// Sleeping, not synctest.Wait: to the race detector that would order what the caller does before what fn does.
+			time.Sleep(time.Second)
+			close(g.open)
+			wg.Wait()
+		}
+	})
+}

@@ -59,11 +59,12 @@ func (s *Service) onlyOpen(ctx context.Context) (ConversationID, error) {
 }
 
 // Extend moves the end of a conversation to d from now, also of one that expired less than an hour ago. It never shortens.
-func (s *Service) Extend(ctx context.Context, id ConversationID, d time.Duration) (expires time.Time, err error) {
+func (s *Service) Extend(ctx context.Context, id ConversationID, d time.Duration) (time.Time, error) {
 	if d <= 0 || d > maxTTL {
-		return expires, Errorf(Invalid, "the time to go on is out of range").WithHint("choose up to %d days, as in --for 3h", int(maxTTL.Hours()/24))
+		return time.Time{}, Errorf(Invalid, "the time to go on is out of range").WithHint("choose up to %d days, as in --for 3h", int(maxTTL.Hours()/24))
 	}
-	err = s.inRoom(ctx, id, func(r *room) error {
+	var expires time.Time // read only once it is known to be committed, as in commit
+	err := s.inRoom(ctx, id, func(r *room) error {
 		switch {
 		case !r.c.ClosedAt.IsZero():
 			return Errorf(Conflict, "conversation %s was closed", id).WithHint("create a new one")
@@ -81,7 +82,10 @@ func (s *Service) Extend(ctx context.Context, id ConversationID, d time.Duration
 		}
 		return r.announce(fmt.Sprintf("The person in charge extended this conversation: it ends at %s.", stamp(expires)), r.present()...)
 	})
-	return expires, err
+	if err != nil {
+		return time.Time{}, err
+	}
+	return expires, nil
 }
 
 // Close ends a conversation now. What was sent can be read for an hour. Closing twice is not an error.

@@ -59,12 +59,15 @@ func (s *Service) sweepHolders(ctx context.Context, rep *SweepReport) error {
 		return nil
 	})
 	for _, at := range seats {
-		back, dead := 0, 0
-		err = errors.Join(err, gone(s.inRoom(ctx, at.conversation, func(r *room) (err error) {
+		var back, dead int // read only once they are known to be committed
+		one := s.inRoom(ctx, at.conversation, func(r *room) (err error) {
 			back, dead, err = r.reclaim(at.name)
 			return err
-		})))
-		rep.Reclaimed, rep.Dead = rep.Reclaimed+back, rep.Dead+dead
+		})
+		if one == nil {
+			rep.Reclaimed, rep.Dead = rep.Reclaimed+back, rep.Dead+dead
+		}
+		err = errors.Join(err, gone(one))
 	}
 	return err
 }
@@ -77,13 +80,16 @@ func (s *Service) sweepDue(ctx context.Context, rep *SweepReport) error {
 		return err
 	})
 	for _, id := range ids {
-		var one SweepReport
-		err = errors.Join(err, gone(s.inRoom(ctx, id, func(r *room) (err error) {
-			one, err = r.age()
+		var did SweepReport // read only once it is known to be committed
+		one := s.inRoom(ctx, id, func(r *room) (err error) {
+			did, err = r.age()
 			return err
-		})))
-		rep.Warned, rep.Buried = rep.Warned+one.Warned, rep.Buried+one.Buried
-		rep.Dead, rep.Erased = rep.Dead+one.Dead, rep.Erased+one.Erased
+		})
+		if one == nil {
+			rep.Warned, rep.Buried = rep.Warned+did.Warned, rep.Buried+did.Buried
+			rep.Dead, rep.Erased = rep.Dead+did.Dead, rep.Erased+did.Erased
+		}
+		err = errors.Join(err, gone(one))
 	}
 	return err
 }
