@@ -102,6 +102,13 @@ type Conversation struct {
 	ErasedAt  time.Time // zero: not erased; an erased conversation keeps id, times and Head, nothing else
 	DueAt     time.Time // when Sweep must look at it next; zero: never
 	LastSeq   int64     // sequence number of the newest message; 0 before the first
+	PausedAt  time.Time // zero: not paused
+	PausedBy  string    // [PersonName] or [ProgramName]; empty: not paused
+	Turns     int       // turns of talk since anything got done, for the loop guard
+	SpokeBy   string    // who sent the newest message that is an agent's; empty: nobody
+	SpokeAt   time.Time // when that was
+	LastTask  int64     // number of the newest task; 0 before the first
+	LastFence int64     // token of the newest lease; 0 before the first
 	SeenAt    time.Time // the latest tx.Now of an update, so that a clock stepping back a little is clamped
 	Key       []byte    // 32 random bytes: keys message ids, redaction marks and content hashes; dropped by erasure
 	Head      []byte    // audit.Head of its log
@@ -120,6 +127,7 @@ type Member struct {
 	Status       Status    // empty until said
 	Note         string
 	StatusAt     time.Time
+	SilentAt     time.Time // since when the watchdog knows it to be silent; zero: it is not
 }
 
 // Present reports whether the seat is taken by an agent that has not been revoked.

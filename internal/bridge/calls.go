@@ -70,11 +70,12 @@ type SendRequest struct {
 	Key          string         `json:"key,omitempty"` // empty: one is made before the first try
 }
 
-// Overlap names a recent message of another member that touches the same file.
+// Overlap names what another member is doing to the same file: a task it holds, or a message it sent lately.
 type Overlap struct {
 	File    string    `json:"file"`
 	From    string    `json:"from"`
-	Message MessageID `json:"message_id"`
+	Message MessageID `json:"message_id,omitempty"`
+	Task    TaskID    `json:"task_id,omitempty"`
 }
 
 // SendResult is what send gives.

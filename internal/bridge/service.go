@@ -21,6 +21,9 @@ type Config struct {
 	IdleAfter        time.Duration // heartbeats but no progress for this long: idle
 	DeliveryLease    time.Duration // on HTTP: a batch not acked for this long is delivered anew
 	DeliveryAttempts int           // after so many a delivery is dead
+	TaskLease        time.Duration // how long a claim holds without progress, where its task does not say
+	TaskAttempts     int           // after so many claims a task that is open again has failed
+	LoopGuard        bool          // whether talk without progress is slowed and then paused; never where limits are off
 	Limits           Limits
 	MaxMessage       int // characters
 	MaxMembers       int
@@ -40,6 +43,9 @@ func Defaults() Config {
 		IdleAfter:        3 * time.Minute,
 		DeliveryLease:    10 * time.Minute,
 		DeliveryAttempts: 8,
+		TaskLease:        30 * time.Minute,
+		TaskAttempts:     5,
+		LoopGuard:        true,
 		Limits:           DefaultLimits,
 		MaxMessage:       50_000,
 		MaxMembers:       64,

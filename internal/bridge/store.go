@@ -57,6 +57,9 @@ type Topic string
 // Inbox is notified when an agent may have something to read.
 func Inbox(id AgentID) Topic { return Topic("inbox/" + id) }
 
+// Work is notified when there may be a task for an agent to claim.
+func Work(id AgentID) Topic { return Topic("work/" + id) }
+
 // Feed is notified when anything in a conversation changed.
 func Feed(id ConversationID) Topic { return Topic("feed/" + id) }
 
@@ -98,7 +101,7 @@ type Tx interface {
 	Conversations() ([]Conversation, error)                                // newest first
 	DueConversations(until time.Time, limit int) ([]ConversationID, error) // with DueAt at or before until, soonest first
 	PutConversation(c Conversation) error                                  // the whole row
-	// EraseConversation deletes everything in a conversation but its own row and its log entries.
+	// EraseConversation deletes everything in a conversation, its tasks and alerts too, but its own row and its log entries.
 	EraseConversation(id ConversationID) error
 
 	Member(id ConversationID, name string) (Member, error)
@@ -136,8 +139,42 @@ type Tx interface {
 	// Holders gives, for all conversations, who holds delivered copies: one row an instance and seat.
 	Holders() ([]Holder, error)
 
+	// AddTask adds a task: [Conflict] if its id or its number is taken.
+	AddTask(t Task) error
+	// PutTask replaces a task, but for what never changes: its number and After. [NotFound] if there is none.
+	PutTask(t Task) error
+	Task(id ConversationID, task TaskID) (Task, error)
+	// Tasks gives tasks with a number above after, in order; all states' where state is empty; limit 0 means all.
+	Tasks(id ConversationID, state TaskState, after int64, limit int) ([]Task, error)
+	// Ready gives open tasks without blockers that are assigned to that member or to nobody: of higher priority first, then by number.
+	Ready(id ConversationID, member string, limit int) ([]Task, error)
+	// Assigned gives the open tasks assigned to that member, by number.
+	Assigned(id ConversationID, member string) ([]Task, error)
+	// Dependents gives the tasks that come after that one, by number.
+	Dependents(id ConversationID, task TaskID) ([]Task, error)
+	// Leases gives the leases of claimed tasks, by conversation, then number; all conversations' where id is empty.
+	Leases(id ConversationID) ([]Lease, error)
+	// CountTasks counts the tasks in each state that has any.
+	CountTasks(id ConversationID) (map[TaskState]int, error)
+
+	// Seats gives the seats that are taken and not revoked, in conversations that are not buried, by conversation, then name.
+	Seats() ([]Member, error)
+
+	// AddAlert adds an alert: [Conflict] if its id is taken.
+	AddAlert(a Alert) error
+	// Alerts gives alerts raised at since or later, oldest first, then by id; limit 0 means all.
+	Alerts(since time.Time, limit int) ([]Alert, error)
+	PutSending(s Sending) error
+	// Sendings gives those to a sink, by alert.
+	Sendings(sink string) ([]Sending, error)
+	DropSendings(before time.Time) error // of alerts raised before then, or that are not there any more
+
 	Presence(agent AgentID) ([]Presence, error) // of all its instances, by instance
 	PutPresence(p Presence) error
+	// TouchPresence moves an instance's heartbeat on to at, and takes back that it ended; it leaves the rest alone, and a later
+	// heartbeat too. An instance that is not there is added, started at that time. Unlike PutPresence it needs no turn of the agent's
+	// scope.
+	TouchPresence(agent AgentID, instance Instance, at time.Time) error
 	DropPresence(before time.Time) error // of instances with no heartbeat since before
 
 	// Charges tells how many charges the account ever had, and when the charges numbered by back happened: 1 is the latest, 2 the

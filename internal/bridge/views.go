@@ -17,15 +17,59 @@ const (
 
 // Summary is a conversation in a list.
 type Summary struct {
-	Conversation ConversationID `json:"conversation_id"`
-	Title        string         `json:"title"`
-	Phase        Phase          `json:"phase"`
-	CreatedAt    time.Time      `json:"created_at"`
-	ExpiresAt    time.Time      `json:"expires_at"`
-	Members      []string       `json:"members"`
-	Messages     int64          `json:"messages"`
-	Waiting      int            `json:"waiting"` // copies not acked yet
-	Problems     []string       `json:"problems"`
+	Conversation ConversationID    `json:"conversation_id"`
+	Title        string            `json:"title"`
+	Phase        Phase             `json:"phase"`
+	CreatedAt    time.Time         `json:"created_at"`
+	ExpiresAt    time.Time         `json:"expires_at"`
+	Members      []string          `json:"members"`
+	Messages     int64             `json:"messages"`
+	Waiting      int               `json:"waiting"`             // copies not acked yet
+	Tasks        map[TaskState]int `json:"tasks"`               // how many in each state that has any
+	PausedAt     *time.Time        `json:"paused_at"`           // null: not paused
+	PausedBy     string            `json:"paused_by,omitempty"` // person or bridge
+	Problems     []string          `json:"problems"`
+}
+
+// Standing is where everything stands, at one moment: what a person looks at first.
+type Standing struct {
+	At            time.Time              `json:"at"`
+	SweptAt       *time.Time             `json:"swept_at"`      // when somebody was last known to sweep; null: never
+	Conversations []ConversationStanding `json:"conversations"` // open ones, newest first
+}
+
+// ConversationStanding is where one conversation stands.
+type ConversationStanding struct {
+	Summary
+	Roster []MemberStanding `json:"roster"`
+	Waits  []Wait           `json:"waits"`
+}
+
+// MemberStanding is where one member stands.
+type MemberStanding struct {
+	PartnerState
+	Unread  int      `json:"unread"`  // copies that wait for it
+	Overdue int      `json:"overdue"` // copies not acked for longer than is usual
+	Holds   []TaskID `json:"holds"`
+}
+
+// WaitFor says what somebody waits for.
+type WaitFor string
+
+// What there is to wait for.
+const (
+	WaitAnswer WaitFor = "answer" // On was asked a question and has not answered; Subject is the message
+	WaitAck    WaitFor = "ack"    // On has not acked a message for longer than is usual; Subject is the oldest
+	WaitTask   WaitFor = "task"   // On holds, or is assigned, what must be done before a task of Who; Subject is that task of On
+)
+
+// Wait says that one member waits for another.
+type Wait struct {
+	Who     string    `json:"who"`
+	On      string    `json:"on"`
+	For     WaitFor   `json:"for"`
+	Subject string    `json:"subject"`
+	Since   time.Time `json:"since"`
 }
 
 // View is one conversation, whole.
@@ -35,6 +79,7 @@ type View struct {
 	Invites    []InviteState    `json:"invites"`
 	Recent     []Message        `json:"recent"` // oldest first, texts as stored, not framed
 	Deliveries []DeliveryReport `json:"deliveries"`
+	LiveTasks  []TaskView       `json:"live_tasks"` // open and claimed, in the order of adding, at most 50
 	Entries    int64            `json:"audit_entries"`
 	Root       string           `json:"audit_root"` // base64 of the log's root hash
 }

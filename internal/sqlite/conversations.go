@@ -7,7 +7,7 @@ import (
 )
 
 const conversationColumns = `id, title, creator, created_at, expires_at, closed_at, warned_at, buried_at, erased_at, due_at, last_seq,
-	seen_at, key, head`
+	paused_at, paused_by, turns, spoke_by, spoke_at, last_task, last_fence, seen_at, key, head`
 
 func scanConversation(r *row) bridge.Conversation {
 	return bridge.Conversation{
@@ -22,6 +22,13 @@ func scanConversation(r *row) bridge.Conversation {
 		ErasedAt:  r.time(),
 		DueAt:     r.time(),
 		LastSeq:   r.int(),
+		PausedAt:  r.time(),
+		PausedBy:  r.text(),
+		Turns:     int(r.int()),
+		SpokeBy:   r.text(),
+		SpokeAt:   r.time(),
+		LastTask:  r.int(),
+		LastFence: r.int(),
 		SeenAt:    r.time(),
 		Key:       r.blob(),
 		Head:      r.blob(),
@@ -45,17 +52,21 @@ func (t *tx) DueConversations(until time.Time, limit int) ([]bridge.Conversation
 func (t *tx) PutConversation(c bridge.Conversation) error {
 	n, err := t.change("put a conversation", `
 		UPDATE conversations SET title = ?, creator = ?, created_at = ?, expires_at = ?, closed_at = ?, warned_at = ?, buried_at = ?,
-			erased_at = ?, last_seq = ?, seen_at = ?, key = ?, head = ?
+			erased_at = ?, last_seq = ?, paused_at = ?, paused_by = ?, turns = ?, spoke_by = ?, spoke_at = ?, last_task = ?, last_fence = ?,
+			seen_at = ?, key = ?, head = ?
 		WHERE id = ? AND due_at IS ?`,
 		c.Title, string(c.Creator), micros(c.CreatedAt), micros(c.ExpiresAt), micros(c.ClosedAt), micros(c.WarnedAt), micros(c.BuriedAt),
-		micros(c.ErasedAt), c.LastSeq, micros(c.SeenAt), blob(c.Key), blob(c.Head), string(c.ID), micros(c.DueAt))
+		micros(c.ErasedAt), c.LastSeq, micros(c.PausedAt), c.PausedBy, int64(c.Turns), c.SpokeBy, micros(c.SpokeAt), c.LastTask, c.LastFence,
+		micros(c.SeenAt), blob(c.Key), blob(c.Head), string(c.ID), micros(c.DueAt))
 	if err != nil || n > 0 {
 		return err
 	}
 	return t.exec("put a conversation", `
-		INSERT OR REPLACE INTO conversations (`+conversationColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		INSERT OR REPLACE INTO conversations (`+conversationColumns+`) VALUES
+			(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		string(c.ID), c.Title, string(c.Creator), micros(c.CreatedAt), micros(c.ExpiresAt), micros(c.ClosedAt), micros(c.WarnedAt),
-		micros(c.BuriedAt), micros(c.ErasedAt), micros(c.DueAt), c.LastSeq, micros(c.SeenAt), blob(c.Key), blob(c.Head))
+		micros(c.BuriedAt), micros(c.ErasedAt), micros(c.DueAt), c.LastSeq, micros(c.PausedAt), c.PausedBy, int64(c.Turns), c.SpokeBy,
+		micros(c.SpokeAt), c.LastTask, c.LastFence, micros(c.SeenAt), blob(c.Key), blob(c.Head))
 }
 
 func (t *tx) EraseConversation(id bridge.ConversationID) error {
@@ -65,6 +76,9 @@ func (t *tx) EraseConversation(id bridge.ConversationID) error {
 		`DELETE FROM messages WHERE conversation = ?`,
 		`DELETE FROM deliveries WHERE conversation = ?`,
 		`DELETE FROM charges WHERE conversation = ?`,
+		`DELETE FROM tasks WHERE conversation = ?`,
+		`DELETE FROM task_after WHERE conversation = ?`,
+		`DELETE FROM alerts WHERE conversation = ?`,
 	} {
 		if err := t.exec("erase a conversation", sql, string(id)); err != nil {
 			return err

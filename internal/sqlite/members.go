@@ -2,7 +2,7 @@ package sqlite
 
 import "agentbridge/internal/bridge"
 
-const memberColumns = `conversation, name, role, rank, agent, invited_at, joined_at, revoked_at, status, note, status_at`
+const memberColumns = `conversation, name, role, rank, agent, invited_at, joined_at, revoked_at, status, note, status_at, silent_at`
 
 func scanMember(r *row) bridge.Member {
 	return bridge.Member{
@@ -17,6 +17,7 @@ func scanMember(r *row) bridge.Member {
 		Status:       bridge.Status(r.text()),
 		Note:         r.text(),
 		StatusAt:     r.time(),
+		SilentAt:     r.time(),
 	}
 }
 
@@ -35,10 +36,18 @@ func (t *tx) Memberships(agent bridge.AgentID) ([]bridge.Member, error) {
 
 func (t *tx) PutMember(m bridge.Member) error {
 	return t.exec("put a member", `
-		INSERT INTO members (`+memberColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO members (`+memberColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET role = excluded.role, rank = excluded.rank, agent = excluded.agent, invited_at = excluded.invited_at,
 			joined_at = excluded.joined_at, revoked_at = excluded.revoked_at, status = excluded.status, note = excluded.note,
-			status_at = excluded.status_at`,
+			status_at = excluded.status_at, silent_at = excluded.silent_at`,
 		string(m.Conversation), m.Name, m.Role, string(m.Rank), string(m.Agent), micros(m.InvitedAt), micros(m.JoinedAt),
-		micros(m.RevokedAt), string(m.Status), m.Note, micros(m.StatusAt))
+		micros(m.RevokedAt), string(m.Status), m.Note, micros(m.StatusAt), micros(m.SilentAt))
+}
+
+// The CROSS JOIN keeps SQLite to the order that does not grow with history: conversations that are not buried, then their seats.
+func (t *tx) Seats() ([]bridge.Member, error) {
+	return many(t, "list seats", scanMember, `
+		SELECT `+qualified("m", memberColumns)+` FROM conversations c INDEXED BY conversations_unburied CROSS JOIN members m ON m.conversation = c.id
+		WHERE c.buried_at IS NULL AND c.erased_at IS NULL AND m.joined_at IS NOT NULL AND m.revoked_at IS NULL
+		ORDER BY m.conversation, m.name`)
 }

@@ -1,11 +1,6 @@
 package sqlite
 
-import (
-	"database/sql/driver"
-	"encoding/json"
-
-	"agentbridge/internal/bridge"
-)
+import "agentbridge/internal/bridge"
 
 const messageColumns = `conversation, seq, id, "from", role, rank, text, action_type, files, reply_to, sent_at, digest, redacted`
 
@@ -19,7 +14,7 @@ func scanMessage(r *row) bridge.Message {
 		Rank:         bridge.Rank(r.text()),
 		Text:         r.text(),
 		ActionType:   bridge.ActionType(r.text()),
-		Files:        scanFiles(r),
+		Files:        scanList[string](r),
 		ReplyTo:      bridge.MessageID(r.text()),
 		SentAt:       r.time(),
 		Digest:       r.text(),
@@ -30,7 +25,7 @@ func scanMessage(r *row) bridge.Message {
 func (t *tx) AddMessage(m bridge.Message) error {
 	return t.add("add a message", `
 		INSERT INTO messages (`+messageColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-		string(m.Conversation), m.Seq, string(m.ID), m.From, m.Role, string(m.Rank), m.Text, string(m.ActionType), files(m.Files),
+		string(m.Conversation), m.Seq, string(m.ID), m.From, m.Role, string(m.Rank), m.Text, string(m.ActionType), list(m.Files),
 		string(m.ReplyTo), micros(m.SentAt), m.Digest, int64(m.Redacted))
 }
 
@@ -42,21 +37,4 @@ func (t *tx) Message(id bridge.ConversationID, message bridge.MessageID) (bridge
 func (t *tx) Messages(id bridge.ConversationID, after int64, limit int) ([]bridge.Message, error) {
 	return many(t, "list messages", scanMessage, `
 		SELECT `+messageColumns+` FROM messages WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ?`, string(id), after, atMost(limit))
-}
-
-// files keeps a list as a JSON array, and none as NULL, which is how nearly every message has it.
-func files(names []string) driver.Value {
-	if len(names) == 0 {
-		return nil
-	}
-	list, _ := json.Marshal(names) // strings always can be
-	return string(list)
-}
-
-func scanFiles(r *row) []string {
-	names := []string{}
-	if list := r.text(); list != "" {
-		_ = json.Unmarshal([]byte(list), &names) // written by files
-	}
-	return names
 }

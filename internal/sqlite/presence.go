@@ -31,6 +31,13 @@ func (t *tx) PutPresence(p bridge.Presence) error {
 		string(p.Agent), string(p.Instance), micros(p.StartedAt), micros(p.HeartbeatAt), micros(p.ProgressAt), micros(p.EndedAt))
 }
 
+func (t *tx) TouchPresence(agent bridge.AgentID, instance bridge.Instance, at time.Time) error {
+	return t.exec("touch presence", `
+		INSERT INTO presence (agent, instance, started_at, heartbeat_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET heartbeat_at = max(coalesce(heartbeat_at, excluded.heartbeat_at), excluded.heartbeat_at), ended_at = NULL`,
+		string(agent), string(instance), micros(at), micros(at))
+}
+
 func (t *tx) DropPresence(before time.Time) error {
 	return t.exec("drop presence", `
 		DELETE FROM presence WHERE heartbeat_at < ? OR heartbeat_at IS NULL AND ? IS NOT NULL`, micros(before), micros(before))

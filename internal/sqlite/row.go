@@ -2,6 +2,8 @@ package sqlite
 
 import (
 	"database/sql/driver"
+	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -69,4 +71,26 @@ func atMost(n int) driver.Value {
 		return int64(-1)
 	}
 	return int64(n)
+}
+
+// list keeps texts as a JSON array, and none as NULL, which is how nearly every row has it.
+func list[T ~string](texts []T) driver.Value {
+	if len(texts) == 0 {
+		return nil
+	}
+	array, _ := json.Marshal(texts) // strings always can be
+	return string(array)
+}
+
+func scanList[T ~string](r *row) []T {
+	texts := []T{}
+	if array := r.text(); array != "" {
+		_ = json.Unmarshal([]byte(array), &texts) // written by list
+	}
+	return texts
+}
+
+// qualified puts a table's name before each of its columns.
+func qualified(table, columns string) string {
+	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -16,7 +17,8 @@ import (
 
 // shipped are the migrations that some database may have been made by. A line is added with a new one, and never changed.
 var shipped = map[string]string{
-	"0001_init.sql": "5dfe2af24e4540c68551bbb3212b33d98a284645c05ced847040f25a5f3d75e2",
+	"0001_init.sql":  "5dfe2af24e4540c68551bbb3212b33d98a284645c05ced847040f25a5f3d75e2",
+	"0002_tasks.sql": "513d30b5c8d54e461c0a6e0fafc7c89db3e773d262eb18934149b113469b91ad",
 }
 
 func TestMigrations_NeverChangeOnceShipped(t *testing.T) {
@@ -60,7 +62,7 @@ func TestOpen_OfManyProcessesAtOnceMakesOneSchema(t *testing.T) {
 func TestUpdate_RefusesUnderANewerSchema(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bridge.db")
 	s, upgrader := start(t, path, Options{}), start(t, path, Options{})
-	if err := upgrader.writer.script("PRAGMA user_version = 2"); err != nil {
+	if err := upgrader.writer.script(fmt.Sprintf("PRAGMA user_version = %d", schema+1)); err != nil {
 		t.Fatal(err)
 	}
 	err := s.Update(t.Context(), bridge.Deployment, func(tx bridge.Tx) error { return tx.PutMeta("x", nil) })

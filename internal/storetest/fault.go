@@ -160,6 +160,30 @@ func (tx *faultyTx) PutDelivery(d bridge.Delivery) error {
 	return tx.write("PutDelivery", func() error { return tx.Tx.PutDelivery(d) })
 }
 
+func (tx *faultyTx) AddTask(k bridge.Task) error {
+	return tx.write("AddTask", func() error { return tx.Tx.AddTask(k) })
+}
+
+func (tx *faultyTx) PutTask(k bridge.Task) error {
+	return tx.write("PutTask", func() error { return tx.Tx.PutTask(k) })
+}
+
+func (tx *faultyTx) AddAlert(a bridge.Alert) error {
+	return tx.write("AddAlert", func() error { return tx.Tx.AddAlert(a) })
+}
+
+func (tx *faultyTx) PutSending(s bridge.Sending) error {
+	return tx.write("PutSending", func() error { return tx.Tx.PutSending(s) })
+}
+
+func (tx *faultyTx) DropSendings(before time.Time) error {
+	return tx.write("DropSendings", func() error { return tx.Tx.DropSendings(before) })
+}
+
+func (tx *faultyTx) TouchPresence(agent bridge.AgentID, instance bridge.Instance, at time.Time) error {
+	return tx.write("TouchPresence", func() error { return tx.Tx.TouchPresence(agent, instance, at) })
+}
+
 func (tx *faultyTx) PutPresence(p bridge.Presence) error {
 	return tx.write("PutPresence", func() error { return tx.Tx.PutPresence(p) })
 }

@@ -26,6 +26,9 @@ type model struct {
 	presence      map[presenceKey]bridge.Presence
 	charges       map[bridge.Account][]time.Time // latest first; zero: forgotten
 	entries       map[entryKey]bridge.LogEntry
+	tasks         map[taskKey]bridge.Task
+	alerts        map[bridge.AlertID]bridge.Alert
+	sendings      map[sendingKey]bridge.Sending
 }
 
 type memberKey struct {
@@ -67,6 +70,9 @@ func newModel() *model {
 		presence:      map[presenceKey]bridge.Presence{},
 		charges:       map[bridge.Account][]time.Time{},
 		entries:       map[entryKey]bridge.LogEntry{},
+		tasks:         map[taskKey]bridge.Task{},
+		alerts:        map[bridge.AlertID]bridge.Alert{},
+		sendings:      map[sendingKey]bridge.Sending{},
 	}
 }
 
@@ -76,7 +82,8 @@ func (m *model) clone(now time.Time) *model {
 		now: now, meta: maps.Clone(m.meta), agents: maps.Clone(m.agents), tokens: maps.Clone(m.tokens),
 		conversations: maps.Clone(m.conversations), members: maps.Clone(m.members), invites: maps.Clone(m.invites),
 		messages: maps.Clone(m.messages), deliveries: maps.Clone(m.deliveries), presence: maps.Clone(m.presence),
-		charges: maps.Clone(m.charges), entries: maps.Clone(m.entries),
+		charges: maps.Clone(m.charges), entries: maps.Clone(m.entries), tasks: maps.Clone(m.tasks), alerts: maps.Clone(m.alerts),
+		sendings: maps.Clone(m.sendings),
 	}
 }
 

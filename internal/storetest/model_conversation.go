@@ -37,6 +37,8 @@ func (m *model) EraseConversation(id bridge.ConversationID) error {
 	maps.DeleteFunc(m.invites, func(_ string, i bridge.Invite) bool { return i.Conversation == id })
 	maps.DeleteFunc(m.messages, func(k messageKey, _ bridge.Message) bool { return k.conversation == id })
 	maps.DeleteFunc(m.deliveries, func(k deliveryKey, _ bridge.Delivery) bool { return k.conversation == id })
+	maps.DeleteFunc(m.tasks, func(k taskKey, _ bridge.Task) bool { return k.conversation == id })
+	maps.DeleteFunc(m.alerts, func(_ bridge.AlertID, a bridge.Alert) bool { return a.Conversation == id })
 	maps.DeleteFunc(m.charges, func(a bridge.Account, _ []time.Time) bool { return a.Conversation == id })
 	return nil
 }
