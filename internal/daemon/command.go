@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	commandTime  = 30 * time.Second // a command has so long in all
+	commandGrace = time.Second      // then for whatever outlived its shell and holds its output open
+	commandTail  = 1024             // bytes of output that are kept, the last ones
+)
+
+// withheld are the variables that no command is given: a secret of ours in the environment of a program is one in its crash reports
+// too. Each name counts with any ending: ALERT_WEBHOOK may be an address that is a secret as a whole.
+var withheld = []string{"AGENTBRIDGE_TOKEN", "AGENTBRIDGE_ALERT_"}
+
+// A CommandError says how a command failed. Its text holds nothing that the command wrote, for nobody knows what that holds.
+type CommandError struct {
+	Why    string // exit status 3, killed after 30s
+	Output string // the end of what it wrote to stdout and stderr, at most 1 KiB; redact it before it is shown or kept
+}
+
+func (e *CommandError) Error() string { return "the command failed: " + e.Why }
+
+// RunCommand runs a command line of the person's own configuration with the system's shell (sh -c, on Windows cmd /C), gives it stdin
+// to read and waits for its end. An exit status of 0 is success, everything else a [CommandError].
+//
+// The command has 30 seconds, or until ctx ends; then it is killed with all processes of its group, that is, all it started, except
+// those that went their own way (setsid). What it leaves running in the background when it ends in time goes on, without its output
+// being heard. Its environment is ours, without our secrets (AGENTBRIDGE_TOKEN, AGENTBRIDGE_ALERT_…), and with env.
+//
+// Nobody but a person may choose command, and nothing that others wrote may be part of it: that is what stdin and env are for.
+func RunCommand(ctx context.Context, command string, stdin []byte, env ...string) error {
+	return runCommand(ctx, commandTime, command, stdin, env...)
+}
+
+func runCommand(ctx context.Context, limit time.Duration, command string, stdin []byte, env ...string) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := shell(limited, command)
+	out := &tail{}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), out, out // one writer for both: exec then writes from one goroutine
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), isWithheld), env...)
+	cmd.WaitDelay = commandGrace
+	err := cmd.Run()
+	failed := func(why string) error { return &CommandError{Why: why, Output: out.String()} }
+	exit, exited := errors.AsType[*exec.ExitError](err)
+	switch {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay) && limited.Err() == nil:
+		return nil // the second: it ended well, and what it left in the background still holds its output
+	case ctx.Err() != nil:
+		return failed("killed, because agentbridge is ending")
+	case limited.Err() != nil:
+		return failed(fmt.Sprintf("killed after %s", limit))
+	case exited:
+		return failed(exit.String()) // exit status 3, signal: segmentation fault
+	}
+	return failed("it could not be started: " + err.Error())
+}
+
+func isWithheld(variable string) bool {
+	return slices.ContainsFunc(withheld, func(prefix string) bool {
+		return len(variable) >= len(prefix) && strings.EqualFold(variable[:len(prefix)], prefix)
+	})
+}
+
+// tail keeps the end of what is written to it.
+type tail struct{ kept []byte }
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.kept = append(t.kept, p[max(0, len(p)-commandTail):]...)
+	t.kept = t.kept[max(0, len(t.kept)-commandTail):]
+	return len(p), nil
+}
+
+// String is what was kept as text: a rune that was cut at the front is left out.
+func (t *tail) String() string { return strings.ToValidUTF8(string(t.kept), "") }
