@@ -39,6 +39,7 @@ type Player struct {
 	Name    string
 	process *exec.Cmd // nil: it came over another transport
 	session *mcp.ClientSession
+	hangUp  func() // closes what the session leaves open; nil: nothing
 }
 
 // Play starts an agent's process and connects to it. The caller ends it with [Player.Leave] or [Player.Kill].
@@ -128,7 +129,7 @@ func (p *Player) Tools(ctx context.Context) ([]*mcp.Tool, error) {
 // PID is the id of the player's process.
 func (p *Player) PID() int { return p.process.Process.Pid }
 
-// Kill ends the process as a crash would: it gets no chance to say anything.
+// Kill ends the player's process as a crash would: it gets no chance to say anything.
 func (p *Player) Kill() {
 	p.process.Process.Kill()
 	p.session.Close() // waits for the process, and says that it was killed
@@ -137,6 +138,9 @@ func (p *Player) Kill() {
 // Leave hangs up and waits for the process to end.
 func (p *Player) Leave() error {
 	err := p.session.Close()
+	if p.hangUp != nil {
+		p.hangUp()
+	}
 	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		return fmt.Errorf("%s ends: %w", p.Name, err)
 	}
