@@ -18,7 +18,8 @@ const (
 	settleWithin = time.Second // how long a request waits for the last byte of an earlier answer
 )
 
-// answers remembers which batches a client is known to have taken, so that its next call can ack them without saying so.
+// answers remembers what answers held, until it is known what became of it: a batch that the client is known to have taken is acked
+// by its next call without saying so, and what a client did not get, or throws away, goes back.
 //
 // A batch may be implied by a request if the answer that held it was written whole before the request arrived, and was not
 // cancelled. "Whole" is all but the last byte: nobody can have read an answer before its last byte, so what was caused by an
@@ -26,7 +27,7 @@ const (
 type answers struct {
 	mu    sync.Mutex // guards all below, and the answer of every exchange
 	clock uint64
-	lines map[string][]*exchange // requests under way and answers that hold a batch, in order of arrival
+	lines map[string][]*exchange // requests under way and answers that hold something, in order of arrival
 }
 
 // moment is now. A transport takes it when a request arrives, before anything else is done about it.
@@ -57,9 +58,9 @@ func (a *answers) arrived(x *exchange, at uint64) {
 	a.lines[x.line] = append(kept, x)
 }
 
-// answered notes that the answer of x will hold a batch, and reports whether anybody still waits for that answer. If not, the batch
-// is the caller's to give back.
-func (a *answers) answered(x *exchange, r bridge.Receipt) bool {
+// answered notes what the answer of x will hold, and reports whether anybody still waits for that answer. If not, it is the caller's
+// to give back.
+func (a *answers) answered(x *exchange, h held) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if x.many {
@@ -68,15 +69,15 @@ func (a *answers) answered(x *exchange, r bridge.Receipt) bool {
 	if x.withdrawn || x.isSettled() {
 		return false
 	}
-	x.receipt = r
+	x.held = h
 	return true
 }
 
-// holds reports whether the answer of x holds a batch.
+// holds reports whether the answer of x holds anything.
 func (a *answers) holds(x *exchange) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return x.receipt != ""
+	return !x.held.nothing()
 }
 
 // nearly notes that the answer of x was written, all but its last byte.
@@ -86,29 +87,29 @@ func (a *answers) nearly(x *exchange) {
 	x.last = a.tick()
 }
 
-// over notes that nothing more is written of the answer of x, and whether all of it was. It gives the batch that the client cannot
-// have. Only the first word counts.
-func (a *answers) over(x *exchange, whole bool) (lost bridge.Receipt) {
+// over notes that nothing more is written of the answer of x, and whether all of it was. It gives what the answer held and the
+// client cannot have. Only the first word counts.
+func (a *answers) over(x *exchange, whole bool) (lost held) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if x.isSettled() {
-		return ""
+		return held{}
 	}
 	x.whole = whole && x.last != 0
 	close(x.settled)
-	if x.whole && x.receipt != "" && !x.withdrawn {
-		return ""
+	if x.whole && !x.held.nothing() && !x.withdrawn {
+		return held{}
 	}
 	a.drop(x.line, func(y *exchange) bool { return y == x })
 	if x.withdrawn {
-		return "" // given back when it was
+		return held{} // given back when it was
 	}
-	return x.receipt
+	return x.held
 }
 
 // cancelled notes that the client of a line does not want the answer of a request, and ends the request. It may come at any time,
-// also when the answer was written long ago. It gives the batches that the client throws away.
-func (a *answers) cancelled(line string, id jsonrpc.ID) (lost []bridge.Receipt) {
+// also when the answer was written long ago. It gives what the client throws away.
+func (a *answers) cancelled(line string, id jsonrpc.ID) (lost []held) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.drop(line, func(x *exchange) bool {
@@ -117,8 +118,8 @@ func (a *answers) cancelled(line string, id jsonrpc.ID) (lost []bridge.Receipt) 
 		}
 		x.withdrawn = true
 		x.end()
-		if x.receipt != "" {
-			lost = append(lost, x.receipt)
+		if !x.held.nothing() {
+			lost = append(lost, x.held)
 		}
 		return x.isSettled()
 	})
@@ -132,8 +133,8 @@ func (a *answers) implied(ctx context.Context, x *exchange) []bridge.Receipt {
 	defer a.mu.Unlock()
 	var receipts []bridge.Receipt
 	for _, y := range a.lines[x.line] {
-		if y.whole && y.last < x.arrived && !y.withdrawn {
-			receipts = append(receipts, y.receipt)
+		if y.held.batch != "" && y.whole && y.last < x.arrived && !y.withdrawn {
+			receipts = append(receipts, y.held.batch)
 		}
 	}
 	return receipts
@@ -145,7 +146,7 @@ func (a *answers) settle(ctx context.Context, x *exchange) {
 	a.mu.Lock()
 	var open []*exchange
 	for _, y := range a.lines[x.line] {
-		if y.last != 0 && y.last < x.arrived && y.receipt != "" && !y.whole {
+		if y.last != 0 && y.last < x.arrived && y.held.batch != "" && !y.whole {
 			open = append(open, y)
 		}
 	}
@@ -158,14 +159,23 @@ func (a *answers) settle(ctx context.Context, x *exchange) {
 	await(ctx, open)
 }
 
-// forget drops batches that were acked.
-func (a *answers) forget(line string, receipts ...bridge.Receipt) {
+// acked drops batches that were acked.
+func (a *answers) acked(line string, receipts ...bridge.Receipt) {
 	if len(receipts) == 0 {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.drop(line, func(x *exchange) bool { return x.receipt != "" && slices.Contains(receipts, x.receipt) })
+	a.drop(line, func(x *exchange) bool { return x.held.batch != "" && slices.Contains(receipts, x.held.batch) })
+}
+
+// used drops a claim whose lease token the client named: it has the answer, whatever it says of it later.
+func (a *answers) used(line string, task bridge.TaskID, leaseToken int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop(line, func(x *exchange) bool {
+		return x.held.claim.task == task && x.held.claim.leaseToken == leaseToken && leaseToken != 0
+	})
 }
 
 // hangUp forgets a line whose client is gone for good.

@@ -55,7 +55,7 @@ func TestImplied_OnlyWhatWasWrittenBefore(t *testing.T) {
 				if r == nil {
 					return
 				}
-				if got := a.answered(r.x, receipt(r)); got == r.cancelled {
+				if got := a.answered(r.x, held{batch: receipt(r)}); got == r.cancelled {
 					t.Fatalf("answered(%v) = %v, cancelled = %v", r.x.id.Raw(), got, r.cancelled)
 				}
 				r.answered = !r.cancelled
@@ -63,20 +63,20 @@ func TestImplied_OnlyWhatWasWrittenBefore(t *testing.T) {
 			"write": func() {
 				if r := pick(func(r *told) bool { return r.answered && r.written == 0 && !r.gone }); r != nil {
 					a.nearly(r.x)
-					if lost := a.over(r.x, true); lost != "" {
-						t.Fatalf("lost %s, which was written", lost)
+					if lost := a.over(r.x, true); !lost.nothing() {
+						t.Fatalf("lost %v, which was written", lost)
 					}
 					r.written = now
 				}
 			},
 			"break": func() {
 				if r := pick(func(r *told) bool { return r.written == 0 && !r.gone }); r != nil {
-					want := bridge.Receipt("")
+					var want held
 					if r.answered && !r.cancelled {
-						want = receipt(r)
+						want.batch = receipt(r)
 					}
 					if lost := a.over(r.x, false); lost != want {
-						t.Fatalf("lost %q, want %q", lost, want)
+						t.Fatalf("lost %v, want %v", lost, want)
 					}
 					r.gone = true
 				}
@@ -108,7 +108,7 @@ func TestImplied_OnlyWhatWasWrittenBefore(t *testing.T) {
 					t.Fatalf("implied(%v) = %v, want %v", r.x.id.Raw(), got, want)
 				}
 				if rapid.Bool().Draw(t, "acked") {
-					a.forget(r.x.line, got...)
+					a.acked(r.x.line, got...)
 					for _, q := range requests {
 						q.claimed = q.claimed || q.x.line == r.x.line && slices.Contains(got, receipt(q))
 					}
@@ -129,7 +129,7 @@ func TestImplied_WaitsForTheLastByte(t *testing.T) {
 		var a answers
 		first := &exchange{line: "l"}
 		a.arrived(first, a.moment())
-		a.answered(first, "rcpt_1")
+		a.answered(first, held{batch: "rcpt_1"})
 		a.nearly(first)
 		next := &exchange{line: "l"}
 		a.arrived(next, a.moment())
@@ -142,7 +142,7 @@ func TestImplied_WaitsForTheLastByte(t *testing.T) {
 
 		stuck := &exchange{line: "l"}
 		a.arrived(stuck, a.moment())
-		a.answered(stuck, "rcpt_2")
+		a.answered(stuck, held{batch: "rcpt_2"})
 		a.nearly(stuck)
 		last := &exchange{line: "l"}
 		a.arrived(last, a.moment())
@@ -157,7 +157,7 @@ func TestAnswers_RemembersBoundedly(t *testing.T) {
 	for i := range 2 * maxUntaken {
 		x := &exchange{line: "busy"}
 		a.arrived(x, a.moment())
-		a.answered(x, bridge.Receipt(fmt.Sprint(i)))
+		a.answered(x, held{batch: bridge.Receipt(fmt.Sprint(i))})
 		a.nearly(x)
 		a.over(x, true)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -90,6 +91,8 @@ func (c *call) number(name string) int {
 	v, _ := c.arguments[name].(float64)
 	return int(v)
 }
+
+func (c *call) seconds(name string) time.Duration { return time.Duration(c.number(name)) * time.Second }
 
 func (c *call) texts(name string) []string {
 	list, _ := c.arguments[name].([]any)

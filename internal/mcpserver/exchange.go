@@ -30,12 +30,12 @@ type exchange struct {
 
 // answer is what became of an exchange's answer.
 type answer struct {
-	arrived   uint64         // all times are of answers.clock
-	receipt   bridge.Receipt // the batch the answer holds; empty: none
-	last      uint64         // when only the last byte was missing; 0: not yet
-	settled   chan struct{}  // closed once the last byte was written, or was not
-	whole     bool           // it was written
-	withdrawn bool           // the client cancelled the request: it throws the answer away
+	arrived   uint64        // all times are of answers.clock
+	held      held          // what it holds
+	last      uint64        // when only the last byte was missing; 0: not yet
+	settled   chan struct{} // closed once the last byte was written, or was not
+	whole     bool          // it was written
+	withdrawn bool          // the client cancelled the request: it throws the answer away
 }
 
 // exchangeKey is where a context holds its exchange, and extraKey is where a request's token information does.

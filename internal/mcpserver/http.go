@@ -98,9 +98,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	}
 	s.answers.arrived(x, arrived)
 	next.ServeHTTP(body, r)
-	if lost := s.answers.over(x, body.close()); lost != "" {
-		s.giveBack(caller, lost)
-	}
+	s.giveBack(caller, s.answers.over(x, body.close()))
 }
 
 // isModern reports whether a request names a version of the protocol that has no sessions.

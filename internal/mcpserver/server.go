@@ -139,8 +139,8 @@ func (s *Server) cancelled(x *exchange, requestID any) {
 	if err != nil {
 		return
 	}
-	for _, receipt := range s.answers.cancelled(x.line, id) {
-		s.giveBack(x.caller, receipt)
+	for _, lost := range s.answers.cancelled(x.line, id) {
+		s.giveBack(x.caller, lost)
 	}
 }
 

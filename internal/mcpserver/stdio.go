@@ -170,7 +170,7 @@ func (c *stdioConn) arrived(req *jsonrpc.Request) bool {
 	return true
 }
 
-// Write writes a message whole, or fails. The answer that holds a batch goes in two parts, see [answers].
+// Write writes a message whole, or fails. The answer that holds something goes in two parts, see [answers].
 func (c *stdioConn) Write(_ context.Context, msg jsonrpc.Message) error {
 	data, err := jsonrpc.EncodeMessage(msg)
 	if err != nil {
@@ -190,9 +190,7 @@ func (c *stdioConn) Write(_ context.Context, msg jsonrpc.Message) error {
 	}
 	defer x.end()
 	err = c.putAnswer(x, data)
-	if lost := c.answers.over(x, err == nil); lost != "" {
-		c.giveBack(c.caller, lost)
-	}
+	c.giveBack(c.caller, c.answers.over(x, err == nil))
 	return err
 }
 
