@@ -92,6 +92,12 @@ func (c *call) number(name string) int {
 	return int(v)
 }
 
+// given reports whether an argument was not left out.
+func (c *call) given(name string) bool {
+	_, ok := c.arguments[name]
+	return ok
+}
+
 func (c *call) seconds(name string) time.Duration { return time.Duration(c.number(name)) * time.Second }
 
 func (c *call) texts(name string) []string {

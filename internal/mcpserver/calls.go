@@ -60,12 +60,8 @@ func (s *Server) send(ctx context.Context, c *call) (result, error) {
 	for _, d := range res.Dead {
 		fmt.Fprintf(&b, " Not for %s: inbox full.", d.Recipient)
 	}
-	if res.Redacted > 0 {
-		fmt.Fprintf(&b, " Secrets masked: %d.", res.Redacted)
-	}
-	for _, o := range res.Overlap {
-		fmt.Fprintf(&b, " %s is also working on %s.", o.From, o.File)
-	}
+	masked(&b, res.Redacted)
+	overlaps(&b, res.Overlap)
 	return result{&res, b.String() + unread(res.Unread)}, nil
 }
 
@@ -106,6 +102,18 @@ func (s *Server) checkPartners(ctx context.Context, c *call) (result, error) {
 		b.WriteByte('\n')
 	}
 	return result{&res, strings.TrimSuffix(b.String(), "\n") + unread(res.Unread)}, nil
+}
+
+func masked(b *strings.Builder, n int) {
+	if n > 0 {
+		fmt.Fprintf(b, " Secrets masked: %d.", n)
+	}
+}
+
+func overlaps(b *strings.Builder, list []bridge.Overlap) {
+	for _, o := range list {
+		fmt.Fprintf(b, " %s is also working on %s.", o.From, o.File)
+	}
 }
 
 // unread is how every text ends that has something to say about it.

@@ -17,7 +17,7 @@ import (
 type schema struct {
 	Type       string             `json:"type"`
 	Enum       []string           `json:"enum"`
-	Minimum    *float64           `json:"minimum"`
+	Minimum    *float64           `json:"minimum"` // with Maximum, or neither
 	Maximum    *float64           `json:"maximum"`
 	MinItems   int                `json:"minItems"`
 	MaxItems   int                `json:"maxItems"`
@@ -25,6 +25,9 @@ type schema struct {
 	Properties map[string]*schema `json:"properties"`
 	Required   []string           `json:"required"`
 }
+
+// maxInteger is the largest whole number that JSON carries safely (RFC 8259, section 6).
+const maxInteger = 1<<53 - 1
 
 // parseSchema reads a schema of this package's own; it panics where there is none.
 func parseSchema(text string) *schema {
@@ -61,8 +64,15 @@ func (s *schema) check(name string, v any, show func(string) string) error {
 		if !ok || n != math.Trunc(n) {
 			return invalid(name, "must be a whole number")
 		}
+		if math.Abs(n) > maxInteger {
+			return invalid(name, "is too large a number")
+		}
 		if s.Minimum != nil && n < *s.Minimum || s.Maximum != nil && n > *s.Maximum {
 			return invalid(name, "must be from %v to %v", *s.Minimum, *s.Maximum)
+		}
+	case "boolean":
+		if _, ok := v.(bool); !ok {
+			return invalid(name, "must be true or false")
 		}
 	case "string":
 		text, ok := v.(string)

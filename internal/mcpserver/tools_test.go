@@ -78,12 +78,12 @@ func TestTools_CostAModelLittle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const budget = 3500
+	const budget = 5000 // the contract says 6,144 for the ten
 	if len(seen) > budget {
 		t.Errorf("names, descriptions and schemas of the tools are %d bytes, want at most %d", len(seen), budget)
 	}
-	if n := len(instructions); n > 700 {
-		t.Errorf("the instructions have %d characters, want at most 700", n)
+	if n := len(instructions); n > 1100 {
+		t.Errorf("the instructions have %d characters, want at most 1100", n)
 	}
 	t.Logf("%d bytes for %d tools, %d characters of instructions", len(seen), len(list), len(instructions))
 }
