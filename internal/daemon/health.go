@@ -1,0 +1,115 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"agentbridge/internal/bridge"
+)
+
+const (
+	sweepsMissed = 4               // so many intervals without a good sweep are a fault
+	healthTime   = 2 * time.Second // for a look at the store
+)
+
+// Health tells whether a process is fit: its store answers, and its [Watchdog] sweeps. A nil Health notes nothing.
+type Health struct {
+	svc   *bridge.Service
+	every time.Duration
+	log   *slog.Logger
+	began time.Time
+
+	mu    sync.Mutex // guards swept
+	swept time.Time  // when a sweep last ended well; zero: none did yet
+}
+
+// NewHealth makes the health of a process whose watchdog sweeps at that interval. The first sweep has as much time as any.
+func NewHealth(svc *bridge.Service, every time.Duration, log *slog.Logger) *Health {
+	return &Health{svc: svc, every: every, log: log, began: time.Now()}
+}
+
+func (h *Health) sweptNow() {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.swept = time.Now()
+}
+
+// healthState is what /healthz answers.
+type healthState struct {
+	Status string   `json:"status"` // ok or failing
+	Reason string   `json:"reason,omitempty"`
+	Up     float64  `json:"up_seconds"`
+	Swept  *float64 `json:"swept_seconds_ago"` // null: no sweep has ended well yet
+}
+
+// ServeHTTP answers 200 while all is well and 503 with the reason otherwise. It asks for no token and tells no names: see [Local].
+func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	state, code := h.state(r.Context()), http.StatusOK
+	if state.Status != "ok" {
+		code = http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(state)
+}
+
+func (h *Health) state(ctx context.Context) healthState {
+	now := time.Now()
+	h.mu.Lock()
+	last := h.swept
+	h.mu.Unlock()
+	state := healthState{Status: "ok", Up: now.Sub(h.began).Round(time.Millisecond).Seconds()}
+	if !last.IsZero() {
+		ago := now.Sub(last).Round(time.Millisecond).Seconds()
+		state.Swept = &ago
+	} else {
+		last = h.began
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTime)
+	defer cancel()
+	// A look at next to nothing: what counts is that the store answers.
+	if _, err := h.svc.AlertsSince(ctx, now); err != nil {
+		h.log.Warn("health", "error", err)
+		state.Status, state.Reason = "failing", "the store does not answer; the log of the process says why"
+	} else if now.Sub(last) > sweepsMissed*h.every {
+		state.Status, state.Reason = "failing", "no sweep ended well for too long; the log of the process says why"
+	}
+	return state
+}
+
+// Local lets only this machine ask: requests from a loopback address, for a loopback name, so that no page of a browser gets at it
+// under a name of its own. /healthz and /metrics need no token because of it.
+func Local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !from.Addr().Unmap().IsLoopback() || !loopbackName(r.Host) {
+			http.Error(w, "only this machine may ask", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// loopbackName reports whether a host, with or without a port, is a loopback address as it is written, or localhost.
+func loopbackName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
