@@ -66,13 +66,14 @@ func checkSend(q *SendRequest) error {
 	if q.ActionType == "" {
 		q.ActionType = Info
 	}
-	switch {
-	case len(q.Files) > maxFiles:
-		return Errorf(Invalid, "files_involved has %d files, and %d are allowed", len(q.Files), maxFiles).WithHint("name the directories instead")
-	case !slices.Contains([]ActionType{Question, Info, Proposal, BlockedAction, CompleteAction}, q.ActionType):
+	if !slices.Contains([]ActionType{Question, Info, Proposal, BlockedAction, CompleteAction}, q.ActionType) {
 		return Errorf(Invalid, "there is no such action_type").WithHint("choose question, info, proposal, blocked or complete")
-	case len(q.Key) > maxKey || !utf8.ValidString(q.Key):
-		return Errorf(Invalid, "the key has %d bytes, and %d of UTF-8 are allowed", len(q.Key), maxKey).WithHint("a short random text will do")
+	}
+	if err := checkFiles(q.Files); err != nil {
+		return err
+	}
+	if err := checkKey(q.Key); err != nil {
+		return err
 	}
 	q.To = slices.Clone(q.To)
 	slices.Sort(q.To)
@@ -80,29 +81,54 @@ func checkSend(q *SendRequest) error {
 	return nil
 }
 
+func checkFiles(files []string) error {
+	if len(files) > maxFiles {
+		return Errorf(Invalid, "files_involved has %d files, and %d are allowed", len(files), maxFiles).WithHint("name the directories instead")
+	}
+	return nil
+}
+
+func checkKey(key string) error {
+	if len(key) > maxKey || !utf8.ValidString(key) {
+		return Errorf(Invalid, "the key has %d bytes, and %d of UTF-8 are allowed", len(key), maxKey).WithHint("a short random text will do")
+	}
+	return nil
+}
+
 // clean lets a message's texts in.
 func (s *Service) clean(key []byte, q SendRequest) (m Message, err error) {
-	m = Message{ActionType: q.ActionType, ReplyTo: q.ReplyTo, Files: []string{}}
+	m = Message{ActionType: q.ActionType, ReplyTo: q.ReplyTo}
 	if m.Text, m.Redacted, err = s.door.take(key, "the message", q.Message, s.conf.MaxMessage); err != nil {
 		return m, err
 	}
 	if strings.TrimSpace(m.Text) == "" {
 		return m, Errorf(Invalid, "the message is empty").WithHint("say something in message")
 	}
-	for _, f := range q.Files {
-		f, n, err := s.door.take(key, "a name in files_involved", f, maxFileName)
-		if err != nil {
-			return m, err
-		}
-		if strings.TrimSpace(f) == "" || strings.Contains(f, "\n") {
-			return m, Errorf(Invalid, "a name in files_involved is not a file's").WithHint("give paths, one an element")
-		}
-		m.Files, m.Redacted = append(m.Files, f), m.Redacted+n
+	files, masked, err := s.cleanFiles(key, q.Files)
+	if err != nil {
+		return m, err
 	}
+	m.Files, m.Redacted = files, m.Redacted+masked
 	// Over the masked text: a digest of a secret would let guesses at it be checked. Different secrets have different marks.
 	parts := append([]string{"message", m.Text, string(m.ActionType), string(m.ReplyTo), strings.Join(q.To, " ")}, m.Files...)
 	m.Digest = audit.ContentHash(key, parts...)
 	return m, nil
+}
+
+// cleanFiles lets the names of files in, and tells how many secrets were masked in them.
+func (s *Service) cleanFiles(key []byte, names []string) (files []string, masked int, err error) {
+	files = []string{}
+	for _, f := range names {
+		f, n, err := s.door.take(key, "a name in files_involved", f, maxFileName)
+		if err != nil {
+			return nil, 0, err
+		}
+		if strings.TrimSpace(f) == "" || strings.Contains(f, "\n") {
+			return nil, 0, Errorf(Invalid, "a name in files_involved is not a file's").WithHint("give paths, one an element")
+		}
+		files, masked = append(files, f), masked+n
+	}
+	return files, masked, nil
 }
 
 // messageID is the same for the same sender and key, so that a retry finds what it stored. The sender is a seat and who sits in it.
@@ -278,29 +304,6 @@ func result(m Message, deliveries []Delivery) SendResult {
 		}
 	}
 	return res
-}
-
-// overlapWindow is how many messages back a file counts as being worked on.
-const overlapWindow = 50
-
-// overlap finds recent messages of others that touch the same files, newest first, one a file.
-func (r *room) overlap(files []string) (found []Overlap, err error) {
-	if len(files) == 0 {
-		return nil, nil
-	}
-	recent, err := r.tx.Messages(r.c.ID, r.c.LastSeq-overlapWindow, 0)
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range files {
-		for _, m := range slices.Backward(recent) {
-			if m.From != r.me.Name && slices.Contains(m.Files, f) {
-				found = append(found, Overlap{File: f, From: m.From, Message: m.ID})
-				break
-			}
-		}
-	}
-	return found, nil
 }
 
 // announce stores a message from the bridge itself. It is not charged, and no inbox is too full for it.
