@@ -152,24 +152,36 @@ func (s *Server) authenticate(r *http.Request) (bridge.Caller, error) {
 
 var errNoToken = errors.New("no bearer token")
 
-// refuse answers a request of nobody. Why a token is not good is not said, unless it was good once: its owner can renew it.
+// refuse answers a request of nobody.
 func (s *Server) refuse(w http.ResponseWriter, err error) {
-	e := bridge.AsError(err)
-	challenge, text := `Bearer realm="agentbridge", error="invalid_token"`, "a valid bearer token is needed"
+	e, status := s.challenge(w, err)
+	text := e.Message
+	if e.Hint != "" {
+		text += "\nhint: " + e.Hint
+	}
+	http.Error(w, text, status)
+}
+
+// challenge sets the headers of an answer to nobody and gives what to say. Why a token is not good is not said, unless it was good
+// once: its owner can renew it.
+func (s *Server) challenge(w http.ResponseWriter, err error) (e *bridge.Error, status int) {
+	e = bridge.AsError(err)
+	challenge := `Bearer realm="agentbridge", error="invalid_token"`
 	switch {
 	case errors.Is(err, errNoToken):
 		challenge = `Bearer realm="agentbridge"`
+		fallthrough
+	case e.Code == bridge.Denied:
+		e = bridge.Errorf(bridge.Denied, "a valid bearer token is needed").WithHint("send that of an agent of this bridge; `agentbridge token list` shows which are valid")
 	case e.Code == bridge.Expired:
 		challenge += `, error_description="the token has expired"`
-		text = e.Message + "\nhint: " + e.Hint
-	case e.Code != bridge.Denied:
+	default:
 		if e.Code == bridge.Internal && !cancelled(err) {
 			s.log.Error("authenticate", "error", err)
 		}
-		http.Error(w, e.Message, bridge.Codes[e.Code].HTTP)
-		return
+		return e, bridge.Codes[e.Code].HTTP
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
 	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, text, http.StatusUnauthorized)
+	return e, http.StatusUnauthorized
 }

@@ -3,7 +3,7 @@ package mcpserver
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -28,7 +28,10 @@ func (s *Server) KeepAlive() http.Handler {
 		}
 		caller, err := s.authenticate(r)
 		if err != nil {
-			s.refuseInJSON(w, err)
+			e, status := s.challenge(w, err)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			json.NewEncoder(w).Encode(e)
 			return
 		}
 		leave := s.svc.Attend(caller)
@@ -36,8 +39,7 @@ func (s *Server) KeepAlive() http.Handler {
 		ctx, end := context.WithCancel(r.Context())
 		defer end()
 		defer context.AfterFunc(s.closing, end)()
-		err = s.keepAlive(ctx, w, caller)
-		if e := bridge.AsError(err); e.Code == bridge.Internal && ctx.Err() == nil {
+		if err = s.keepAlive(ctx, w, caller); ctx.Err() == nil && bridge.AsError(err).Code == bridge.Internal {
 			s.log.Warn("keep-alive ended", "agent", caller.Agent(), "error", err)
 		}
 	})
@@ -46,28 +48,18 @@ func (s *Server) KeepAlive() http.Handler {
 // keepAlive writes the stream.
 func (s *Server) keepAlive(ctx context.Context, w http.ResponseWriter, caller bridge.Caller) error {
 	w.Header().Set("Content-Type", "text/event-stream")
-	unbuffered(w.Header())
+	neverBuffered(w.Header())
 	out := http.NewResponseController(w)
 	return s.svc.KeepAlive(ctx, caller, func(k bridge.KeepAlive) error {
 		data, err := json.Marshal(k)
 		if err != nil {
 			return err
 		}
-		// Who does not read is not there. Not every ResponseWriter has deadlines.
-		if err := out.SetWriteDeadline(time.Now().Add(keepAliveEvery)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return hungUp{err}
-		}
-		if _, err := w.Write(append(append([]byte("data: "), data...), "\n\n"...)); err != nil {
-			return hungUp{err}
-		}
+		out.SetWriteDeadline(time.Now().Add(keepAliveEvery)) // who does not read is not there; some transports have no deadlines
+		fmt.Fprintf(w, "data: %s\n\n", data)                 // its error comes again from Flush
 		if err := out.Flush(); err != nil {
-			return hungUp{err}
+			return bridge.Errorf(bridge.Unavailable, "the client is gone: %w", err)
 		}
 		return nil
 	})
 }
-
-// hungUp says that the client is not there any more, which is no fault.
-type hungUp struct{ error }
-
-func (hungUp) Is(target error) bool { return target == bridge.Unavailable }

@@ -110,8 +110,13 @@ func (s *stream) begin() {
 		return
 	}
 	s.begun = true
-	s.Header().Set("Cache-Control", "no-store, no-transform")
-	s.Header().Set("X-Accel-Buffering", "no") // a proxy that buffers would hold messages back
+	neverBuffered(s.Header())
+}
+
+// neverBuffered asks whoever is in between to pass on at once what is written: what holds a stream back holds messages back.
+func neverBuffered(h http.Header) {
+	h.Set("Cache-Control", "no-store, no-transform")
+	h.Set("X-Accel-Buffering", "no")
 }
 
 func (s *stream) put(p []byte) (int, error) {
