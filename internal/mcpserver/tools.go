@@ -29,7 +29,7 @@ var tools = []tool{
 	{
 		name: "add_task", title: "Add task", call: (*Server).addTask,
 		description: "Add a task for others to claim. One holds it at a time; if that one dies, another gets it.",
-		schema:      `{"type":"object","properties":{"conversation_id":{"type":"string"},"title":{"type":"string"},"detail":{"type":"string"},"assign_to":{"type":"string","description":"a name; left out: whoever is free"},"reassign":{"type":"boolean","description":"false: nobody else if that one falls silent"},"priority":{"type":"integer","description":"higher first"},"after":{"type":"array","maxItems":50,"items":{"type":"string"},"description":"task_ids that must be done before"},"files_involved":{"type":"array","maxItems":20,"items":{"type":"string"}},"lease_minutes":{"type":"integer","minimum":1,"maximum":1440},"key":{"type":"string"}},"required":["title"],"additionalProperties":false}`,
+		schema:      `{"type":"object","properties":{"conversation_id":{"type":"string"},"title":{"type":"string"},"detail":{"type":"string"},"assign_to":{"type":"string","description":"a name; left out: whoever is free"},"reassign":{"type":"boolean","description":"false: never another"},"priority":{"type":"integer","description":"higher first"},"after":{"type":"array","maxItems":50,"items":{"type":"string"},"description":"task_ids that must be done before"},"files_involved":{"type":"array","maxItems":20,"items":{"type":"string"}},"lease_minutes":{"type":"integer","minimum":1,"maximum":1440},"key":{"type":"string"}},"required":["title"],"additionalProperties":false}`,
 	},
 	{
 		name: "check_messages", title: "Check messages", call: (*Server).checkMessages,
