@@ -105,7 +105,7 @@ type Conversation struct {
 	PausedAt  time.Time // zero: not paused
 	PausedBy  string    // [PersonName] or [ProgramName]; empty: not paused
 	Turns     int       // turns of talk since anything got done, for the loop guard
-	SpokeBy   string    // who sent the newest message that is an agent's; empty: nobody
+	SpokeBy   string    // whose turn the newest was; empty: nobody's
 	SpokeAt   time.Time // when that was
 	LastTask  int64     // number of the newest task; 0 before the first
 	LastFence int64     // token of the newest lease; 0 before the first

@@ -31,20 +31,29 @@ func inRoomOf[P, T any](ctx context.Context, s *Service, c Caller, id Conversati
 		if err != nil {
 			return none, err
 		}
-		res, err := commit(ctx, s.store.Update, InConversation(at.id), func(tx Tx) (none T, err error) {
+		type outcome struct {
+			res    T
+			raised []Alert
+		}
+		out, err := commit(ctx, s.store.Update, InConversation(at.id), func(tx Tx) (out outcome, err error) {
 			if at.guessed {
 				if err := s.stillOnly(tx, c, at.id); err != nil {
-					return none, err
+					return out, err
 				}
 			}
 			r, err := s.enter(tx, c, at.id)
 			if err != nil {
-				return none, err
+				return out, err
 			}
-			return fn(r, prepared)
+			out.res, err = fn(r, prepared)
+			out.raised = r.raised
+			return out, err
 		})
+		if err == nil {
+			s.tell(out.raised)
+		}
 		if !errors.Is(err, errMoved) {
-			return res, err
+			return out.res, err
 		}
 		s.onlyOf.Delete(c.cred.agent) // so the next turn looks, and does not guess
 	}

@@ -142,6 +142,9 @@ func (r *room) inviteAll(partners []Partner) (res CreateResult, err error) {
 	if err := r.live(); err != nil {
 		return res, err
 	}
+	if err := r.unpaused(); err != nil {
+		return res, err
+	}
 	if r.me.Agent != r.c.Creator {
 		if err := r.may(Orchestrator, "invite partners"); err != nil {
 			return res, err

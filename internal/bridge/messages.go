@@ -150,6 +150,9 @@ func (r *room) send(m Message, to []string, key string) (res SendResult, err err
 	}
 	person := m.Rank == Person
 	if !person {
+		if err := r.unpaused(); err != nil {
+			return res, err
+		}
 		if err := r.may(Worker, "send"); err != nil {
 			return res, err
 		}
@@ -165,7 +168,12 @@ func (r *room) send(m Message, to []string, key string) (res SendResult, err err
 			return res, err
 		}
 	}
-	if !person {
+	if person {
+		r.progress()
+	} else {
+		if err := r.turn(m, len(recipients)); err != nil {
+			return res, err
+		}
 		if err := r.s.charge(r.tx, r.account()); err != nil {
 			return res, err
 		}
@@ -179,6 +187,9 @@ func (r *room) send(m Message, to []string, key string) (res SendResult, err err
 		return res, err
 	}
 	if m, err = r.put(m, deliveries, "send"); err != nil {
+		return res, err
+	}
+	if err := r.guard(); err != nil {
 		return res, err
 	}
 	res = result(m, deliveries)

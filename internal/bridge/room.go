@@ -22,6 +22,8 @@ type room struct {
 	c   Conversation
 	all []Member
 	me  Member // the caller's seat; zero for the person and the program
+
+	raised []Alert // by this update; told once it is known to be committed
 }
 
 // open loads a conversation for the person or the program.

@@ -131,6 +131,7 @@ func (s *Service) Config() Config { return s.conf }
 type Caller struct {
 	Instance Instance
 	Local    bool // on this machine, through the store's own file
+	Passing  bool // a command that ends at once: its end says nothing of the agent, see doc/decisions/0013-shell-presence.md
 
 	cred credential
 }

@@ -104,16 +104,20 @@ func gone(err error) error {
 
 // inRoom runs fn in an update of one conversation, for the program or the person, and saves it.
 func (s *Service) inRoom(ctx context.Context, id ConversationID, fn func(*room) error) error {
-	return s.store.Update(ctx, InConversation(id), func(tx Tx) error {
+	raised, err := commit(ctx, s.store.Update, InConversation(id), func(tx Tx) ([]Alert, error) {
 		r, err := s.open(tx, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := fn(r); err != nil {
-			return err
+			return nil, err
 		}
-		return r.save()
+		return r.raised, r.save()
 	})
+	if err == nil {
+		s.tell(raised)
+	}
+	return err
 }
 
 // age does what has fallen due: the warning, the burial, the erasure, in that order, each once.
