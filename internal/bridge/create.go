@@ -142,7 +142,7 @@ func (r *room) inviteAll(partners []Partner) (res CreateResult, err error) {
 	if err := r.live(); err != nil {
 		return res, err
 	}
-	if err := r.unpaused(); err != nil {
+	if err := r.running(); err != nil {
 		return res, err
 	}
 	if r.me.Agent != r.c.Creator {

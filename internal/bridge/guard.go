@@ -19,8 +19,8 @@ const (
 // progress, a file that is new, and a word from the person.
 func (r *room) progress() { r.c.Turns = 0 }
 
-// unpaused refuses while the conversation is paused.
-func (r *room) unpaused() error {
+// running refuses while the conversation is paused.
+func (r *room) running() error {
 	if r.c.PausedAt.IsZero() {
 		return nil
 	}

@@ -150,7 +150,7 @@ func (r *room) send(m Message, to []string, key string) (res SendResult, err err
 	}
 	person := m.Rank == Person
 	if !person {
-		if err := r.unpaused(); err != nil {
+		if err := r.running(); err != nil {
 			return res, err
 		}
 		if err := r.may(Worker, "send"); err != nil {
