@@ -14,6 +14,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/daemon"
 )
 
 // config is what is in force. Each value remembers where it comes from: flag > environment > file > default.
@@ -24,6 +25,12 @@ type config struct {
 	SweepEvery time.Duration
 	Log        slog.Level
 	Bridge     bridge.Config
+
+	AlertWebhook secret // an address may hold a key
+	AlertSecret  secret
+	AlertCommand secret // so may a command line
+
+	sinks []daemon.Sink // of the alert settings
 
 	from map[string]string // by key: "default", "--data", "AGENTBRIDGE_DATA", or the file's path
 	file string            // the file that was read; empty: none
@@ -115,6 +122,8 @@ func (c *config) readFile(path string, asked bool) error {
 			err = c.set(settings[i], v, path)
 		case int64:
 			err = c.set(settings[i], strconv.FormatInt(v, 10), path)
+		case bool:
+			err = c.set(settings[i], strconv.FormatBool(v), path) // on and off are words, so it says which ones
 		default:
 			err = c.refuse(settings[i].name, path, "is neither text in quotes nor a whole number")
 		}

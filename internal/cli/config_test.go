@@ -104,6 +104,15 @@ func TestLoadConfig_RefusesWithTheWayOut(t *testing.T) {
 		{"token dies between heartbeats", "token_ttl = '30s'", nil, "token_ttl must be at least", ""},
 		{"engine", "store = 'mysql:x'", nil, "store must be sqlite:PATH", ""},
 		{"no path", "store = 'sqlite:'", nil, "store must be sqlite:PATH", ""},
+		{"endless lease", "task_lease = '365d'", nil, "task_lease must not be longer than 24h", ""},
+		{"no attempts", "task_attempts = 0", nil, "task_attempts must be a whole number", ""},
+		{"neither on nor off", "loop_guard = 'maybe'", nil, "loop_guard must be on or off", ""},
+		{"true for on", "loop_guard = true", nil, "loop_guard must be on or off, in quotes", ""},
+		{"webhook in clear", "alert_webhook = 'http://example.com/'\nalert_secret = '0123456789abcdef'", nil, "alert_webhook must be https", ""},
+		{"webhook of another kind", "alert_webhook = 'ftp://127.0.0.1/'", nil, "alert_webhook must begin with https://", ""},
+		{"webhook without a secret", "alert_webhook = 'https://example.com/'", nil, "needs alert_secret", "openssl rand"},
+		{"short secret", "alert_secret = 'hunter2'", nil, "alert_secret must have at least 16 characters", ""},
+		{"broken secret", "", map[string]string{"AGENTBRIDGE_ALERT_SECRET": "whsec_not base64 at all"}, "alert_secret is not base64", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -122,9 +131,33 @@ func TestLoadConfig_RefusesWithTheWayOut(t *testing.T) {
 func TestLoadConfig_NeverShowsARefusedValue(t *testing.T) {
 	secret := "hunter2" + "-in-the-wrong-place"
 	for _, s := range settings[1:] {
+		if s.name == "alert_secret" || s.name == "alert_command" {
+			continue // any text may be one
+		}
 		_, err := loadConfig(map[string]string{"data": t.TempDir()}, environment(map[string]string{variable(s.name): secret}))
 		if err == nil || strings.Contains(err.Error(), secret) || strings.Contains(bridge.AsError(err).Hint, secret) {
 			t.Errorf("%s set to a secret: %v", s.name, err)
+		}
+	}
+}
+
+func TestLoadConfig_ShowsNoSecretThatItTook(t *testing.T) {
+	hidden := map[string]string{
+		"AGENTBRIDGE_ALERT_WEBHOOK": "https://user:" + "hunter2" + "@example.com/hunter2?key=hunter2",
+		"AGENTBRIDGE_ALERT_SECRET":  "hunter2" + "-and-some-more",
+		"AGENTBRIDGE_ALERT_COMMAND": "curl -u hunter2:hunter2",
+	}
+	conf, err := loadConfig(map[string]string{"data": t.TempDir()}, environment(hidden))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := conf.sinkNames(); len(got) != 2 {
+		t.Errorf("the sinks are %v, want webhook and command", got)
+	}
+	for _, s := range settings {
+		shown := conf.show(s)
+		if _, ok := hidden[variable(s.name)]; ok && shown != "(set, not shown)" {
+			t.Errorf("%s is shown as %q", s.name, shown)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"agentbridge/internal/bridge"
@@ -15,6 +16,8 @@ import (
 func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
 	if conf.file == "" {
 		d.good("configuration", "no file; agentbridge.toml in the data directory would be read")
+	} else if info, err := os.Stat(conf.file); err == nil && info.Mode().Perm()&0o077 != 0 && conf.secretFile() {
+		d.bad("configuration", bridge.Errorf(bridge.Denied, "%s holds a secret and is open to other users (mode %04o)", conf.file, info.Mode().Perm()).WithHint("chmod go= %s", conf.file))
 	} else {
 		d.good("configuration", "%s", conf.file)
 	}
@@ -27,6 +30,11 @@ func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
 			WithHint("set limits to default once the load test is over"))
 	default:
 		d.good("limits", "%s", conf.Bridge.Limits.Name)
+	}
+	if names := conf.sinkNames(); len(names) == 0 {
+		d.good("alerts", "to orchestrators and the log; alert_webhook and alert_command bring them elsewhere")
+	} else {
+		d.good("alerts", "to orchestrators, the log, %s", strings.Join(names, " and "))
 	}
 	if _, err := os.Stat(filepath.Join(conf.Data, keyFile)); err == nil { // before, there is nothing to hide
 		modes(conf, d)

@@ -74,7 +74,7 @@ func (p *program) finish(err error) int {
 	}
 	e := bridge.AsError(err)
 	if e.Code == bridge.Internal {
-		p.log.Error("internal error", "error", masked(err))
+		p.log.Error("internal error", "error", masked(err.Error()))
 	}
 	if e.Hint == "" {
 		e.Hint = hints[e.Code]
@@ -98,14 +98,14 @@ func (p *program) logFrom(level slog.Level) {
 }
 
 // masked is the text of an error that nobody checked, fit for a log.
-func masked(err error) string {
+func masked(text string) string {
 	scanner, broken := redact.New(redact.Options{Environ: os.Environ()})
 	if broken != nil {
 		return "[REDACTED:unchecked]"
 	}
 	key := make([]byte, redact.MinKey)
 	rand.Read(key)
-	text, _, broken := scanner.Redact(key, err.Error())
+	text, _, broken = scanner.Redact(key, text)
 	if broken != nil {
 		return "[REDACTED:unreadable]"
 	}
@@ -163,7 +163,7 @@ From a shell:      agentbridge create --as alpha --role lead --partner beta=test
 			root.AddCommand(c)
 		}
 	}
-	add("run", "Run:", p.demoCommand(), p.mcpCommand(), p.serveCommand())
+	add("run", "Run:", p.demoCommand(), p.mcpCommand(), p.serveCommand(), p.watchdogCommand())
 	add("agent", "An agent's tools, from a shell:", p.createCommand(), p.inviteCommand(), p.joinCommand(), p.sendCommand(),
 		p.checkCommand(), p.setStatusCommand(), p.partnersCommand())
 	add("person", "For the person in charge:", p.listCommand(), p.showCommand(), p.tailCommand(), p.sayCommand(), p.extendCommand(),

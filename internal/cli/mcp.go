@@ -11,7 +11,6 @@ import (
 
 	"agentbridge/internal/agent"
 	"agentbridge/internal/bridge"
-	"agentbridge/internal/daemon"
 	"agentbridge/internal/mcpserver"
 )
 
@@ -48,18 +47,10 @@ func (p *program) mcp(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	wg.Go(func() { daemon.Every(ctx, o.conf.SweepEvery, o.conf.SweepEvery, o.sweep) })
+	wg.Go(func() { o.watchdog().Run(ctx) })
 	err = agent.Run(ctx, agent.Options{Service: o.svc, Server: server, Caller: caller, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log})
 	if err != nil {
 		return bridge.Errorf(bridge.Invalid, "serve the client: %w", err).WithHint("a client speaks MCP on stdin, one message a line")
-	}
-	return nil
-}
-
-// sweep is one pass of the watchdog. Its failure is no reason to end the loop: the store may be back the next time.
-func (o *opened) sweep(ctx context.Context) error {
-	if _, err := o.svc.Sweep(ctx); err != nil && ctx.Err() == nil {
-		o.log.Warn("sweep", "error", err)
 	}
 	return nil
 }

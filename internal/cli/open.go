@@ -84,7 +84,11 @@ func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (o *op
 	if err != nil {
 		return nil, err
 	}
-	scanner, err := redact.New(redact.Options{Environ: os.Environ()})
+	known := redact.Options{Environ: os.Environ()}
+	if conf.AlertSecret != "" {
+		known.Exact = []string{string(conf.AlertSecret)} // from the file, too
+	}
+	scanner, err := redact.New(known)
 	if err != nil {
 		return nil, fmt.Errorf("make redaction scanner: %w", err)
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"agentbridge/internal/bridge"
-	"agentbridge/internal/daemon"
 	"agentbridge/internal/mcpserver"
 )
 
@@ -46,13 +45,14 @@ func (p *program) serve(ctx context.Context) error {
 	server := mcpserver.New(o.svc, mcpserver.Options{Version: build().Version, Log: p.log})
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", server.Handler())
+	dog := o.watchdog()
 	hub := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	wg.Go(func() { daemon.Every(ctx, conf.SweepEvery, conf.SweepEvery, o.sweep) })
+	wg.Go(func() { dog.Run(ctx) })
 	wg.Go(func() {
 		<-ctx.Done()
 		server.Close() // waits end with their proper answers, so that the connections become idle

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/daemon"
 )
 
 // setting is one key: its place in config, and whether the file may hold it.
 type setting struct {
 	name   string
-	ref    func(*config) any // *string, *int, *time.Duration, *bridge.Limits or *slog.Level
+	ref    func(*config) any // *string, *secret, *int, *bool, *time.Duration, *bridge.Limits or *slog.Level
 	inFile bool
 }
 
@@ -35,12 +36,21 @@ var settings = []setting{
 	{"sweep_every", func(c *config) any { return &c.SweepEvery }, true},
 	{"delivery_lease", func(c *config) any { return &c.Bridge.DeliveryLease }, true},
 	{"delivery_attempts", func(c *config) any { return &c.Bridge.DeliveryAttempts }, true},
+	{"task_lease", func(c *config) any { return &c.Bridge.TaskLease }, true},
+	{"task_attempts", func(c *config) any { return &c.Bridge.TaskAttempts }, true},
 	{"limits", func(c *config) any { return &c.Bridge.Limits }, true},
+	{"loop_guard", func(c *config) any { return &c.Bridge.LoopGuard }, true},
 	{"max_message", func(c *config) any { return &c.Bridge.MaxMessage }, true},
 	{"max_members", func(c *config) any { return &c.Bridge.MaxMembers }, true},
 	{"inbox_depth", func(c *config) any { return &c.Bridge.InboxDepth }, true},
+	{"alert_webhook", func(c *config) any { return &c.AlertWebhook }, true},
+	{"alert_secret", func(c *config) any { return &c.AlertSecret }, true},
+	{"alert_command", func(c *config) any { return &c.AlertCommand }, true},
 	{"log", func(c *config) any { return &c.Log }, true},
 }
+
+// secret is a value that is never shown.
+type secret string
 
 func variable(key string) string { return "AGENTBRIDGE_" + strings.ToUpper(key) }
 
@@ -64,12 +74,19 @@ func (c *config) set(s setting, value, source string) error {
 	switch ref := s.ref(c).(type) {
 	case *string:
 		*ref = value
+	case *secret:
+		*ref = secret(value)
 	case *int:
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
 			return c.refuse(s.name, source, "must be a whole number above 0")
 		}
 		*ref = n
+	case *bool:
+		if value != "on" && value != "off" {
+			return c.refuse(s.name, source, "must be on or off, in quotes")
+		}
+		*ref = value == "on"
 	case *time.Duration:
 		d, err := parseDuration(value)
 		if err != nil || d <= 0 {
@@ -90,11 +107,21 @@ func (c *config) set(s setting, value, source string) error {
 	return nil
 }
 
-// show gives a value in the form in which it is written.
+// show gives a value in the form in which it is written, unless it is secret.
 func (c *config) show(s setting) string {
 	switch ref := s.ref(c).(type) {
 	case *string:
 		return *ref
+	case *secret:
+		if *ref != "" {
+			return "(set, not shown)"
+		}
+		return ""
+	case *bool:
+		if *ref {
+			return "on"
+		}
+		return "off"
 	case *time.Duration:
 		return showDuration(*ref)
 	case *bridge.Limits:
@@ -128,8 +155,54 @@ func (c *config) check() error {
 		return c.refuse("gone_after", c.from["gone_after"], "must not be shorter than silent_after, "+showDuration(b.SilentAfter))
 	case b.TokenTTL < 3*b.Heartbeat:
 		return c.refuse("token_ttl", c.from["token_ttl"], "must be at least three heartbeats, "+showDuration(3*b.Heartbeat)+", or tokens die before they are renewed")
+	case b.TaskLease > maxTaskLease:
+		return c.refuse("task_lease", c.from["task_lease"], "must not be longer than "+showDuration(maxTaskLease))
+	}
+	return c.checkAlerts()
+}
+
+// maxTaskLease is also the longest that a task can ask for.
+const maxTaskLease = 24 * time.Hour
+
+// checkAlerts makes the sinks of the alert settings.
+func (c *config) checkAlerts() error {
+	var key []byte
+	if c.AlertSecret != "" {
+		var err error
+		if key, err = daemon.ParseSecret(string(c.AlertSecret)); err != nil {
+			return c.refuse("alert_secret", c.from["alert_secret"], err.Error())
+		}
+	}
+	if c.AlertWebhook != "" {
+		address, err := daemon.ParseWebhook(string(c.AlertWebhook))
+		if err != nil {
+			return c.refuse("alert_webhook", c.from["alert_webhook"], err.Error())
+		}
+		if key == nil {
+			return bridge.Errorf(bridge.Invalid, "alert_webhook (set by %s) needs alert_secret: it signs what is sent there", c.from["alert_webhook"]).
+				WithHint("set AGENTBRIDGE_ALERT_SECRET, or alert_secret in the file, to at least 16 characters that the receiver knows too: openssl rand -base64 32")
+		}
+		c.sinks = append(c.sinks, daemon.Webhook(address, key))
+	}
+	if c.AlertCommand != "" {
+		c.sinks = append(c.sinks, daemon.Command(string(c.AlertCommand), masked))
 	}
 	return nil
+}
+
+// secretFile reports whether a secret comes from the file.
+func (c *config) secretFile() bool {
+	return slices.ContainsFunc(settings, func(s setting) bool {
+		value, ok := s.ref(c).(*secret)
+		return ok && *value != "" && c.from[s.name] == c.file
+	})
+}
+
+func (c *config) sinkNames() (names []string) {
+	for _, s := range c.sinks {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 // storePath is the path of the SQLite file.

@@ -21,8 +21,10 @@ type Follower struct {
 // Follow begins to follow the alerts: those that there are already are not told.
 func Follow(ctx context.Context, svc *bridge.Service) (*Follower, error) {
 	f := &Follower{svc: svc, from: time.Now().Add(-overlap), told: map[bridge.AlertID]time.Time{}}
-	_, err := f.News(ctx)
-	return f, err
+	if _, err := f.News(ctx); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // News gives the alerts that were raised since it was last called, oldest first. Where it fails, the next call tells them.

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/bridge"
+	"agentbridge/internal/daemon"
+)
+
+func (p *program) watchdogCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "watchdog",
+		Short: "Watch over the agents from a process of its own, until Ctrl-C",
+		Long: `Watch over the agents from a process of its own: mark who fell silent, take back what lapsed, and bring alerts to the webhook and the
+command that are set. Every agentbridge mcp and serve does the same while it runs; any number may. Each alert is a line, whoever
+raised it; with --json it is what a webhook gets.`,
+		Example: "  AGENTBRIDGE_ALERT_COMMAND='notify-send agentbridge' agentbridge watchdog",
+		Args:    count(0, 0, "none"),
+	}
+	p.jsonFlag(cmd)
+	return p.asPerson(cmd, func(ctx context.Context, o *opened, _ []string) error { return p.watch(ctx, o) })
+}
+
+func (p *program) watch(ctx context.Context, o *opened) error {
+	signal.Ignore(syscall.SIGPIPE) // a reader that left ends it like Ctrl-C
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	dog := o.watchdog()
+	dog.Alert = func(a bridge.Alert) {
+		p.alert(a)
+		if err := p.flush(); err != nil {
+			stop(err)
+		}
+	}
+	p.tell("agentbridge: watching %s every %s, alerts go to %s", o.conf.Store, showDuration(dog.Every), strings.Join(append(o.conf.sinkNames(), "stdout"), ", "))
+	dog.Run(ctx)
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, syscall.EPIPE) {
+		return err
+	}
+	return nil
+}
+
+// alert prints an alert as a line.
+func (p *program) alert(a bridge.Alert) {
+	if p.json {
+		p.encode(a)
+		return
+	}
+	kind := string(a.Kind)
+	if a.Kind != bridge.AlertRecovered {
+		kind = p.style(red, kind)
+	}
+	p.printf("%s  %s  %s  %s  %s\n", clock(a.At), a.Conversation, kind, dash(a.Member), a.Text)
+}
+
+// watchdog is what every process that stays does beside its own work.
+func (o *opened) watchdog() *daemon.Watchdog {
+	return &daemon.Watchdog{Service: o.svc, Every: o.conf.SweepEvery, Sinks: o.conf.sinks, Log: o.log}
+}

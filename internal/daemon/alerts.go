@@ -1,0 +1,76 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"agentbridge/internal/bridge"
+)
+
+// noteTime is for noting that a sink took an alert, also when the process is ending.
+const noteTime = 5 * time.Second
+
+// A Sink is a place outside to which alerts go.
+type Sink struct {
+	Name string // what the store keeps of it: "webhook" or "command"
+
+	// Send gives an alert to the sink; nil means that the sink has it. It returns soon after ctx ended. Its error's text may be logged.
+	Send func(ctx context.Context, a bridge.Alert) error
+}
+
+// Command is the sink that runs a command line for each alert, by [RunCommand], with the alert's JSON and a newline to read. An exit
+// status of 0 takes the alert. Mask redacts the end of what a failed command wrote, for the log.
+func Command(command string, mask func(string) string) Sink {
+	return Sink{Name: "command", Send: func(ctx context.Context, a bridge.Alert) error {
+		line, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		return Masked(RunCommand(ctx, command, append(line, '\n')), mask)
+	}}
+}
+
+// Masked adds to a [CommandError] the end of what the command wrote, as one line of redacted text, fit for a log. Other errors it
+// returns as they are.
+func Masked(err error, mask func(string) string) error {
+	failed, ok := errors.AsType[*CommandError](err)
+	if !ok || failed.Output == "" {
+		return err
+	}
+	wrote := bytes.Join(bytes.Fields([]byte(mask(failed.Output))), []byte(" "))
+	if over := len(wrote) - webhookReason; over > 0 {
+		wrote = append([]byte("…"), bytes.ToValidUTF8(wrote[over:], nil)...)
+	}
+	return fmt.Errorf("%w; it wrote %q", err, wrote)
+}
+
+// deliver is one pass for one sink: it gives it what is due. What the sink does not take is due again later, here or in another
+// process, so an alert may come twice; it is logged once for each try.
+func (w *Watchdog) deliver(ctx context.Context, sink Sink) {
+	due, err := w.Service.TakeAlerts(ctx, sink.Name)
+	if err != nil {
+		w.warn(ctx, "take alerts", "sink", sink.Name, "error", err)
+		return
+	}
+	for _, a := range due {
+		if ctx.Err() != nil {
+			return // due again for whoever comes next
+		}
+		err := sink.Send(ctx, a)
+		w.Metrics.sent(sink.Name, err)
+		if err != nil {
+			w.Log.Warn("alert not taken, it is tried again", "sink", sink.Name, "alert", a.ID, "error", err)
+			continue
+		}
+		// The sink has it, even where this process is ending.
+		note, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+		if err := w.Service.AlertTaken(note, sink.Name, a.ID); err != nil {
+			w.Log.Warn("note that an alert was taken; it may come twice", "sink", sink.Name, "alert", a.ID, "error", err)
+		}
+		cancel()
+	}
+}
