@@ -29,7 +29,7 @@ func TestHTTP_NeedsAToken(t *testing.T) {
 	if code, _, text := status(func(*http.Request) {}); code != 200 {
 		t.Fatalf("with its token: %d %s", code, text)
 	}
-	const refused = "a valid bearer token is needed\n"
+	const refused = "a valid bearer token is needed\nhint: send that of an agent of this bridge; `agentbridge token list` shows which are valid\n"
 	for name, header := range map[string]string{
 		"none": "", "other scheme": "Basic " + token, "two": "Bearer " + token + " " + token, "bare": token,
 		"wrong": "Bearer " + token[:len(token)-4] + "AAAA", "invented": "Bearer abt1_x_y",
