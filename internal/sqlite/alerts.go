@@ -23,8 +23,8 @@ func (t *tx) Alerts(since time.Time, limit int) ([]bridge.Alert, error) {
 			Task:         bridge.TaskID(r.text()),
 			Text:         r.text(),
 		}
-	}, `SELECT conversation, id, kind, at, member, task, text FROM alerts WHERE at >= ? OR ? IS NULL ORDER BY at, id LIMIT ?`,
-		micros(since), micros(since), atMost(limit))
+	}, `SELECT conversation, id, kind, at, member, task, text FROM alerts WHERE at >= ? ORDER BY at, id LIMIT ?`,
+		since.UnixMicro(), atMost(limit))
 }
 
 func (t *tx) PutSending(s bridge.Sending) error {
@@ -41,5 +41,6 @@ func (t *tx) Sendings(sink string) ([]bridge.Sending, error) {
 }
 
 func (t *tx) DropSendings(before time.Time) error {
-	return t.exec("drop sendings", `DELETE FROM sendings WHERE alert NOT IN (SELECT id FROM alerts WHERE at >= ?)`, micros(before))
+	return t.exec("drop sendings", `
+		DELETE FROM sendings WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.id = sendings.alert AND alerts.at >= ?)`, before.UnixMicro())
 }

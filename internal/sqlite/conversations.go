@@ -48,16 +48,15 @@ func (t *tx) DueConversations(until time.Time, limit int) ([]bridge.Conversation
 		`SELECT id FROM conversations WHERE due_at <= ? AND due_at IS NOT NULL ORDER BY due_at, id LIMIT ?`, micros(until), atMost(limit))
 }
 
-// PutConversation is on the way of every send, where the due time stays as it is: then its index is left alone.
+// PutConversation is on the way of every send, where what the indexes hold stays as it is: then they are left alone.
 func (t *tx) PutConversation(c bridge.Conversation) error {
 	n, err := t.change("put a conversation", `
-		UPDATE conversations SET title = ?, creator = ?, created_at = ?, expires_at = ?, closed_at = ?, warned_at = ?, buried_at = ?,
-			erased_at = ?, last_seq = ?, paused_at = ?, paused_by = ?, turns = ?, spoke_by = ?, spoke_at = ?, last_task = ?, last_fence = ?,
-			seen_at = ?, key = ?, head = ?
-		WHERE id = ? AND due_at IS ?`,
-		c.Title, string(c.Creator), micros(c.CreatedAt), micros(c.ExpiresAt), micros(c.ClosedAt), micros(c.WarnedAt), micros(c.BuriedAt),
-		micros(c.ErasedAt), c.LastSeq, micros(c.PausedAt), c.PausedBy, int64(c.Turns), c.SpokeBy, micros(c.SpokeAt), c.LastTask, c.LastFence,
-		micros(c.SeenAt), blob(c.Key), blob(c.Head), string(c.ID), micros(c.DueAt))
+		UPDATE conversations SET title = ?, creator = ?, created_at = ?, expires_at = ?, closed_at = ?, warned_at = ?, last_seq = ?,
+			paused_at = ?, paused_by = ?, turns = ?, spoke_by = ?, spoke_at = ?, last_task = ?, last_fence = ?, seen_at = ?, key = ?, head = ?
+		WHERE id = ? AND due_at IS ? AND buried_at IS ? AND erased_at IS ?`,
+		c.Title, string(c.Creator), micros(c.CreatedAt), micros(c.ExpiresAt), micros(c.ClosedAt), micros(c.WarnedAt), c.LastSeq,
+		micros(c.PausedAt), c.PausedBy, int64(c.Turns), c.SpokeBy, micros(c.SpokeAt), c.LastTask, c.LastFence, micros(c.SeenAt), blob(c.Key),
+		blob(c.Head), string(c.ID), micros(c.DueAt), micros(c.BuriedAt), micros(c.ErasedAt))
 	if err != nil || n > 0 {
 		return err
 	}

@@ -6,8 +6,8 @@ import (
 	"agentbridge/internal/bridge"
 )
 
-const taskColumns = `conversation, n, id, title, detail, files, priority, after, blockers, assign_to, reassign, lease, added_by, added_at,
-	digest, redacted, state, changed_at, attempts, result, ended, holder, agent, instance, fence, leased_at, nudged_at`
+const taskColumns = `conversation, n, id, title, priority, blockers, assign_to, reassign, lease, added_by, added_at, digest, redacted,
+	state, changed_at, attempts, ended, holder, agent, instance, fence, leased_at, nudged_at, files, after, detail, result`
 
 func scanTask(r *row) bridge.Task {
 	return bridge.Task{
@@ -15,10 +15,7 @@ func scanTask(r *row) bridge.Task {
 		N:            r.int(),
 		ID:           bridge.TaskID(r.text()),
 		Title:        r.text(),
-		Detail:       r.text(),
-		Files:        scanList[string](r),
 		Priority:     int(r.int()),
-		After:        scanList[bridge.TaskID](r),
 		Blockers:     int(r.int()),
 		AssignTo:     r.text(),
 		Reassign:     r.bool(),
@@ -30,7 +27,6 @@ func scanTask(r *row) bridge.Task {
 		State:        bridge.TaskState(r.text()),
 		ChangedAt:    r.time(),
 		Attempts:     int(r.int()),
-		Result:       r.text(),
 		Ended:        r.text(),
 		Holder:       r.text(),
 		Agent:        bridge.AgentID(r.text()),
@@ -38,6 +34,10 @@ func scanTask(r *row) bridge.Task {
 		Fence:        r.int(),
 		LeasedAt:     r.time(),
 		NudgedAt:     r.time(),
+		Files:        scanList[string](r),
+		After:        scanList[bridge.TaskID](r),
+		Detail:       r.text(),
+		Result:       r.text(),
 	}
 }
 
@@ -45,14 +45,14 @@ func (t *tx) AddTask(k bridge.Task) error {
 	err := t.add("add a task", `
 		INSERT INTO tasks (`+taskColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO NOTHING`,
-		string(k.Conversation), k.N, string(k.ID), k.Title, k.Detail, list(k.Files), int64(k.Priority), list(k.After), int64(k.Blockers),
-		k.AssignTo, flag(k.Reassign), k.Lease.Microseconds(), k.AddedBy, micros(k.AddedAt), k.Digest, int64(k.Redacted), string(k.State),
-		micros(k.ChangedAt), int64(k.Attempts), k.Result, k.Ended, k.Holder, string(k.Agent), string(k.Instance), k.Fence, micros(k.LeasedAt),
-		micros(k.NudgedAt))
+		string(k.Conversation), k.N, string(k.ID), k.Title, int64(k.Priority), int64(k.Blockers), k.AssignTo, flag(k.Reassign),
+		k.Lease.Microseconds(), k.AddedBy, micros(k.AddedAt), k.Digest, int64(k.Redacted), string(k.State), micros(k.ChangedAt),
+		int64(k.Attempts), k.Ended, k.Holder, string(k.Agent), string(k.Instance), k.Fence, micros(k.LeasedAt), micros(k.NudgedAt),
+		list(k.Files), list(k.After), k.Detail, k.Result)
 	for _, after := range k.After {
 		if err == nil {
-			err = t.exec("add a task", `INSERT INTO task_after (conversation, after, task) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-				string(k.Conversation), string(after), string(k.ID))
+			err = t.exec("add a task", `INSERT INTO task_after (conversation, after, n) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+				string(k.Conversation), string(after), k.N)
 		}
 	}
 	return err
@@ -60,13 +60,13 @@ func (t *tx) AddTask(k bridge.Task) error {
 
 func (t *tx) PutTask(k bridge.Task) error {
 	n, err := t.change("put a task", `
-		UPDATE tasks SET title = ?, detail = ?, files = ?, priority = ?, blockers = ?, assign_to = ?, reassign = ?, lease = ?, added_by = ?,
-			added_at = ?, digest = ?, redacted = ?, state = ?, changed_at = ?, attempts = ?, result = ?, ended = ?, holder = ?, agent = ?,
-			instance = ?, fence = ?, leased_at = ?, nudged_at = ?
+		UPDATE tasks SET title = ?, priority = ?, blockers = ?, assign_to = ?, reassign = ?, lease = ?, added_by = ?, added_at = ?, digest = ?,
+			redacted = ?, state = ?, changed_at = ?, attempts = ?, ended = ?, holder = ?, agent = ?, instance = ?, fence = ?, leased_at = ?,
+			nudged_at = ?, files = ?, detail = ?, result = ?
 		WHERE conversation = ? AND id = ?`,
-		k.Title, k.Detail, list(k.Files), int64(k.Priority), int64(k.Blockers), k.AssignTo, flag(k.Reassign), k.Lease.Microseconds(),
-		k.AddedBy, micros(k.AddedAt), k.Digest, int64(k.Redacted), string(k.State), micros(k.ChangedAt), int64(k.Attempts), k.Result,
-		k.Ended, k.Holder, string(k.Agent), string(k.Instance), k.Fence, micros(k.LeasedAt), micros(k.NudgedAt),
+		k.Title, int64(k.Priority), int64(k.Blockers), k.AssignTo, flag(k.Reassign), k.Lease.Microseconds(), k.AddedBy, micros(k.AddedAt),
+		k.Digest, int64(k.Redacted), string(k.State), micros(k.ChangedAt), int64(k.Attempts), k.Ended, k.Holder, string(k.Agent),
+		string(k.Instance), k.Fence, micros(k.LeasedAt), micros(k.NudgedAt), list(k.Files), k.Detail, k.Result,
 		string(k.Conversation), string(k.ID))
 	if err == nil && n == 0 {
 		return bridge.Errorf(bridge.NotFound, "put a task: there is none")
@@ -88,16 +88,14 @@ func (t *tx) Tasks(id bridge.ConversationID, state bridge.TaskState, after int64
 		string(id), string(state), after, atMost(limit))
 }
 
-// Ready looks in two places, because one that is assigned and one that is not are not next to each other in the index.
+// Ready looks in two places of the index, for what is assigned to the member and what is to nobody, and merges them: it reads no more
+// than limit tasks of each. The two have nothing in common, not even where the member has no name.
 func (t *tx) Ready(id bridge.ConversationID, member string, limit int) ([]bridge.Task, error) {
-	const places = `conversation = ? AND assign_to = ? AND state = 'open' AND blockers = 0 ORDER BY priority DESC, n LIMIT ?`
-	return many(t, "list ready tasks", scanTask, `
-		SELECT * FROM (
-			SELECT * FROM (SELECT `+taskColumns+` FROM tasks INDEXED BY tasks_ready WHERE `+places+`)
-			UNION
-			SELECT * FROM (SELECT `+taskColumns+` FROM tasks INDEXED BY tasks_ready WHERE `+places+`)
-		) ORDER BY priority DESC, n LIMIT ?`,
-		string(id), "", atMost(limit), string(id), member, atMost(limit), atMost(limit))
+	const ready = `SELECT ` + taskColumns + ` FROM tasks INDEXED BY tasks_ready WHERE state = 'open' AND blockers = 0 AND conversation = ?`
+	return many(t, "list ready tasks", scanTask, ready+` AND assign_to = ''
+		UNION ALL `+ready+` AND assign_to = ? AND assign_to <> ''
+		ORDER BY priority DESC, n LIMIT ?`,
+		string(id), string(id), member, atMost(limit))
 }
 
 func (t *tx) Assigned(id bridge.ConversationID, member string) ([]bridge.Task, error) {
@@ -108,8 +106,8 @@ func (t *tx) Assigned(id bridge.ConversationID, member string) ([]bridge.Task, e
 
 func (t *tx) Dependents(id bridge.ConversationID, task bridge.TaskID) ([]bridge.Task, error) {
 	return many(t, "list dependent tasks", scanTask, `
-		SELECT `+qualified("k", taskColumns)+` FROM task_after a CROSS JOIN tasks k ON k.conversation = a.conversation AND k.id = a.task
-		WHERE a.conversation = ? AND a.after = ? ORDER BY k.n`, string(id), string(task))
+		SELECT `+qualified("k", taskColumns)+` FROM task_after a CROSS JOIN tasks k ON k.conversation = a.conversation AND k.n = a.n
+		WHERE a.conversation = ? AND a.after = ? ORDER BY a.n`, string(id), string(task))
 }
 
 func (t *tx) Leases(id bridge.ConversationID) ([]bridge.Lease, error) {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"agentbridge/internal/bridge"
 )
@@ -30,6 +31,7 @@ func dump(tx bridge.Tx) ([]shelf, error) {
 		d.add("Meta " + name)(tx.Meta(name))
 		d.add("AgentsNamed " + name)(tx.AgentsNamed(name))
 		d.add("InvitesNamed " + name)(tx.InvitesNamed(name))
+		d.add("Sendings " + name)(tx.Sendings(name))
 	}
 	d.add("Agents")(tx.Agents())
 	d.add("Tokens")(tx.Tokens(""))
@@ -45,6 +47,10 @@ func dump(tx bridge.Tx) ([]shelf, error) {
 		d.add("Invite")(tx.Invite(inviteID(n)))
 		d.conversation(tx, convID(n))
 	}
+	d.add("Leases of all")(tx.Leases(""))
+	d.add("Seats")(tx.Seats())
+	d.add("Alerts")(tx.Alerts(time.Time{}, 0))
+	d.add("Alerts since 2")(tx.Alerts(at(2), 1))
 	holders, err := tx.Holders()
 	sortHolders(holders)
 	d.add("Holders")(holders, err)
@@ -72,9 +78,16 @@ func (d *dumper) conversation(tx bridge.Tx, id bridge.ConversationID) {
 	d.add("Deliveries of 2")(tx.Deliveries(id, 2, 2))
 	d.add("Entries")(tx.Entries(string(id), 0, 0))
 	d.add("Entries from 2")(tx.Entries(string(id), 2, 1))
+	d.add("Tasks")(tx.Tasks(id, "", 0, 0))
+	d.add("Open tasks above 1")(tx.Tasks(id, bridge.TaskOpen, 1, 1))
+	d.add("Leases")(tx.Leases(id))
+	d.add("CountTasks")(tx.CountTasks(id))
 	for n := 1; n <= 3; n++ {
 		d.add("Message")(tx.Message(id, messageID(n)))
+		d.add("Task")(tx.Task(id, taskID(n)))
+		d.add("Dependents")(tx.Dependents(id, taskID(n)))
 	}
+	d.add("Ready for nobody")(tx.Ready(id, "", 0))
 	for _, name := range names {
 		d.add("Member " + name)(tx.Member(id, name))
 		d.add("Waiting " + name)(tx.Waiting(id, name, 0))
@@ -82,6 +95,9 @@ func (d *dumper) conversation(tx bridge.Tx, id bridge.ConversationID) {
 		d.add("Held " + name)(tx.Held(id, name))
 		d.add("Batch " + name)(tx.Batch(id, name, "rcpt_1"))
 		d.add("Unacked " + name)(tx.Unacked(id, 2, name))
+		d.add("Ready " + name)(tx.Ready(id, name, 0))
+		d.add("Ready, the best for " + name)(tx.Ready(id, name, 1))
+		d.add("Assigned " + name)(tx.Assigned(id, name))
 	}
 }
 

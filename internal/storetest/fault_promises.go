@@ -70,7 +70,7 @@ func faultyKnows(t *testing.T, e Engine) {
 	own, tx := reflect.TypeFor[*faultyTx](), reflect.TypeFor[bridge.Tx]()
 	for method := range tx.Methods() {
 		name := method.Name
-		writes := slices.ContainsFunc([]string{"Put", "Add", "Drop", "Erase"}, func(verb string) bool { return strings.HasPrefix(name, verb) }) || name == "Charge"
+		writes := slices.ContainsFunc([]string{"Put", "Add", "Drop", "Erase", "Touch"}, func(verb string) bool { return strings.HasPrefix(name, verb) }) || name == "Charge"
 		if !writes {
 			continue
 		}

@@ -160,6 +160,12 @@ func drawStep(rt *rapid.T) step {
 		}
 		return at(n)
 	}
+	rarely := func(what string) time.Time {
+		if n := rapid.IntRange(0, 1<<20).Draw(rt, what); n%5 == 4 {
+			return at(n)
+		}
+		return time.Time{}
+	}
 	unique := func(key int) time.Time { return at(4*rapid.IntRange(0, 1<<20).Draw(rt, "moment") + key) } // never that of another key, where the order of equals is open
 	text := func() string {
 		return rapid.StringOfN(rapid.RuneFrom([]rune("aB_é語\U0001F98A'\"\\\n")), 0, 5, -1).Draw(rt, "text")
@@ -171,7 +177,8 @@ func drawStep(rt *rapid.T) step {
 
 	kind := rapid.SampledFrom([]string{
 		"PutMeta", "PutAgent", "PutToken", "PutConversation", "EraseConversation", "PutMember", "PutMember", "PutInvite", "AddMessage", "AddMessage",
-		"AddDelivery", "AddDelivery", "AddDelivery", "PutDelivery", "PutPresence", "DropPresence", "Charge", "Charge", "AddEntry",
+		"AddDelivery", "AddDelivery", "AddDelivery", "PutDelivery", "PutPresence", "DropPresence", "TouchPresence", "Charge", "Charge", "AddEntry",
+		"AddTask", "AddTask", "AddTask", "PutTask", "PutTask", "AddAlert", "PutSending", "DropSendings",
 	}).Draw(rt, "step")
 	s := step{name: kind}
 	switch kind {
@@ -187,11 +194,12 @@ func drawStep(rt *rapid.T) step {
 		s.do = func(tx bridge.Tx) error { return tx.PutToken(row) }
 	case "PutConversation":
 		row := bridge.Conversation{ID: id, Title: text(), Creator: agent, CreatedAt: unique(n), ExpiresAt: moment("expires"), ClosedAt: moment("closed"), DueAt: unique(n), LastSeq: int64(number("seq")), Key: bytes(), Head: bytes()}
+		row.BuriedAt, row.ErasedAt, row.PausedAt, row.PausedBy, row.LastTask = rarely("buried"), rarely("erased"), moment("paused"), name(), int64(number("task"))
 		s.do = func(tx bridge.Tx) error { return tx.PutConversation(row) }
 	case "EraseConversation":
 		s.do = func(tx bridge.Tx) error { return tx.EraseConversation(id) }
 	case "PutMember":
-		row := bridge.Member{Conversation: id, Name: name(), Role: text(), Rank: bridge.Peer, Agent: agent, InvitedAt: moment("invited"), JoinedAt: moment("joined"), RevokedAt: moment("revoked"), Note: text()}
+		row := bridge.Member{Conversation: id, Name: name(), Role: text(), Rank: bridge.Peer, Agent: agent, InvitedAt: moment("invited"), JoinedAt: moment("joined"), RevokedAt: moment("revoked"), SilentAt: rarely("silent"), Note: text()}
 		s.do = func(tx bridge.Tx) error { return tx.PutMember(row) }
 	case "PutInvite":
 		k := number("invite")
@@ -219,6 +227,26 @@ func drawStep(rt *rapid.T) step {
 	case "DropPresence":
 		before := at(number("before"))
 		s.do = func(tx bridge.Tx) error { return tx.DropPresence(before) }
+	case "TouchPresence":
+		instance, when := bridge.Instance(name()), at(number("touch"))
+		s.do = func(tx bridge.Tx) error { return tx.TouchPresence(agent, instance, when) }
+	case "AddTask", "PutTask":
+		row := drawTask(rt, id, agent)
+		row.Title, row.Detail, row.Result, row.ChangedAt, row.NudgedAt = text(), text(), text(), moment("changed"), rarely("nudged")
+		write := bridge.Tx.AddTask
+		if kind == "PutTask" {
+			write = bridge.Tx.PutTask
+		}
+		s.do = func(tx bridge.Tx) error { return write(tx, row) }
+	case "AddAlert":
+		row := bridge.Alert{Conversation: id, ID: alertID(number("alert")), Kind: bridge.AlertPaused, At: at(number("at")), Member: name(), Task: taskID(number("task")), Text: text()}
+		s.do = func(tx bridge.Tx) error { return tx.AddAlert(row) }
+	case "PutSending":
+		row := bridge.Sending{Sink: name(), Alert: alertID(number("alert")), Attempts: number("attempts"), NextAt: moment("next"), DoneAt: rarely("done")}
+		s.do = func(tx bridge.Tx) error { return tx.PutSending(row) }
+	case "DropSendings":
+		before := at(number("before"))
+		s.do = func(tx bridge.Tx) error { return tx.DropSendings(before) }
 	case "Charge":
 		account := rapid.SampledFrom(accounts).Draw(rt, "account")
 		s.do = func(tx bridge.Tx) error {
@@ -242,4 +270,19 @@ func drawDelivery(rt *rapid.T, id bridge.ConversationID, recipient string, seq i
 		d.Instance = rapid.SampledFrom([]bridge.Instance{"proc_1", "proc_2"}).Draw(rt, "instance")
 	}
 	return d
+}
+
+// drawTask draws a task in any state, mostly one that could be claimed. What an engine lists by, it draws from few values.
+func drawTask(rt *rapid.T, id bridge.ConversationID, agent bridge.AgentID) bridge.Task {
+	number := func(what string) int { return rapid.IntRange(1, 3).Draw(rt, what) }
+	k := task(1, number("task"), rapid.SampledFrom([]bridge.TaskState{
+		bridge.TaskOpen, bridge.TaskOpen, bridge.TaskOpen, bridge.TaskClaimed, bridge.TaskDone, bridge.TaskFailed, bridge.TaskCancelled,
+	}).Draw(rt, "state"))
+	k.Conversation, k.N, k.Agent = id, int64(number("n")), agent
+	k.Priority, k.Fence = number("priority")-2, int64(number("fence"))
+	k.Blockers = max(0, number("blockers")-2)
+	k.AssignTo = rapid.SampledFrom([]string{"", "", names[0], names[1], names[2]}).Draw(rt, "assign to")
+	k.After = rapid.SliceOfNDistinct(rapid.SampledFrom([]bridge.TaskID{taskID(1), taskID(2), taskID(3)}), 0, 2, rapid.ID).Draw(rt, "after")
+	k.Files = rapid.SliceOfN(rapid.Just("f"), 0, 2).Draw(rt, "files")
+	return k
 }

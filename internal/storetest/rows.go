@@ -39,8 +39,25 @@ func rowPromises() []promise {
 		{"Unacked_CountsUpToLimit", unacked},
 		{"Unread_CountsAllSeats", unread},
 		{"Holders_AreOneForEachInstanceAndSeat", holders},
+		{"Task_RoundTrips", taskRoundTrips},
+		{"AddTask_ConflictsOnIDOrNumber", addTaskConflicts},
+		{"PutTask_NeedsTheTaskAndKeepsItsPlace", putTaskPlace},
+		{"Tasks_ComeByNumberUpToLimit", tasksOrder},
+		{"Ready_IsTheBestForAMember", ready},
+		{"Assigned_AreTheOpenOnesOfAMember", assigned},
+		{"Dependents_ComeByNumber", dependents},
+		{"Leases_AreOfClaimedTasks", leases},
+		{"CountTasks_CountsEachState", countTasks},
+		{"Seats_AreTakenAndNotBuried", seats},
+		{"Alert_RoundTrips", alertRoundTrips},
+		{"AddAlert_ConflictsOnID", addAlertConflicts},
+		{"Alerts_ComeOldestFirstUpToLimit", alertsOrder},
+		{"Sending_RoundTrips", sendingRoundTrips},
+		{"DropSendings_OfOldAndLostAlerts", dropSendings},
 		{"Presence_RoundTrips", presenceRoundTrips},
 		{"DropPresence_SparesThoseHeardSince", dropPresence},
+		{"TouchPresence_OnlyMovesOn", touchPresence},
+		{"TouchPresence_NeedsNoTurnOfTheAgent", touchBeside},
 		{"Charges_TellNumberAndTimes", charges},
 		{"Charge_ForgetsAllButKeep", chargeKeeps},
 		{"Entry_RoundTrips", entryRoundTrips},
@@ -62,6 +79,8 @@ func convID(n int) bridge.ConversationID { return bridge.ConversationID(fmt.Spri
 func agentID(n int) bridge.AgentID       { return bridge.AgentID(fmt.Sprintf("agent_%016x", n)) }
 func messageID(n int) bridge.MessageID   { return bridge.MessageID(fmt.Sprintf("msg_%016x", n)) }
 func tokenID(n int) bridge.TokenID       { return bridge.TokenID(fmt.Sprintf("%032x", n)) }
+func taskID(n int) bridge.TaskID         { return bridge.TaskID(fmt.Sprintf("task_%016x", n)) }
+func alertID(n int) bridge.AlertID       { return bridge.AlertID(fmt.Sprintf("alert_%016x", n)) }
 func inviteID(n int) string              { return fmt.Sprintf("%016x", n) }
 
 // at is a moment, later for larger n.

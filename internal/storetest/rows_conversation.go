@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"testing"
+	"time"
 
 	"agentbridge/internal/bridge"
 )
@@ -13,13 +14,28 @@ func conversationRoundTrips(t *testing.T, e Engine) {
 
 	want := bridge.Conversation{
 		ID: convID(1), Title: words, Creator: agentID(1), CreatedAt: odd(1), ExpiresAt: odd(2), ClosedAt: odd(3), WarnedAt: odd(4),
-		BuriedAt: odd(5), ErasedAt: odd(6), DueAt: odd(7), LastSeq: 1 << 40, SeenAt: odd(8), Key: []byte{0, 0xff}, Head: make([]byte, 2025),
+		BuriedAt: odd(5), ErasedAt: odd(6), DueAt: odd(7), LastSeq: 1 << 40, PausedAt: odd(8), PausedBy: bridge.PersonName, Turns: 59,
+		SpokeBy: "beta", SpokeAt: odd(9), LastTask: 1 << 41, LastFence: 1 << 42, SeenAt: odd(10), Key: []byte{0, 0xff}, Head: make([]byte, 2025),
 	}
 	full(t, want)
 	put(t, s, bridge.InConversation(convID(1)), func(tx bridge.Tx) error { return tx.PutConversation(want) })
 	want.CreatedAt, want.ExpiresAt, want.ClosedAt, want.WarnedAt = at(1), at(2), at(3), at(4)
-	want.BuriedAt, want.ErasedAt, want.DueAt, want.SeenAt = at(5), at(6), at(7), at(8)
+	want.BuriedAt, want.ErasedAt, want.DueAt, want.PausedAt, want.SpokeAt, want.SeenAt = at(5), at(6), at(7), at(8), at(9), at(10)
 	same(t, "Conversation", look(t, s, get), want)
+
+	// Some of the fields alone, for an engine that spares itself those which stay as they are.
+	for _, change := range []func(){
+		func() {
+			want.LastSeq, want.Turns, want.SpokeBy, want.SpokeAt, want.Head = 2, 3, "", time.Time{}, []byte("h")
+		},
+		func() { want.DueAt = time.Time{} },
+		func() { want.BuriedAt, want.ErasedAt = time.Time{}, time.Time{} },
+		func() { want.BuriedAt, want.DueAt = at(11), at(12) },
+	} {
+		change()
+		put(t, s, bridge.InConversation(convID(1)), func(tx bridge.Tx) error { return tx.PutConversation(want) })
+		same(t, "Conversation after a change", look(t, s, get), want)
+	}
 
 	want = bridge.Conversation{ID: convID(1)}
 	put(t, s, bridge.InConversation(convID(1)), func(tx bridge.Tx) error { return tx.PutConversation(want) })
@@ -65,6 +81,9 @@ func dueOrder(t *testing.T, e Engine) {
 // eraseConversation fills two conversations alike and erases one.
 func eraseConversation(t *testing.T, e Engine) {
 	s := e.start(t)
+	after := func(n int) bridge.Task {
+		return task(n, 2, bridge.TaskOpen, func(k *bridge.Task) { k.After, k.Blockers, k.AssignTo = []bridge.TaskID{taskID(1)}, 1, "beta" })
+	}
 	for n := 1; n <= 2; n++ {
 		id := convID(n)
 		put(t, s, bridge.InConversation(id), func(tx bridge.Tx) error {
@@ -85,6 +104,10 @@ func eraseConversation(t *testing.T, e Engine) {
 					return tx.Charge(bridge.Account{Conversation: id, Holder: "beta", Kind: bridge.Write}, 0, 9)
 				},
 				func() error { return tx.AddEntry(bridge.LogEntry{Log: string(id), At: at(1), Record: []byte("r")}) },
+				func() error { return tx.AddTask(task(n, 1, bridge.TaskClaimed)) },
+				func() error { return tx.AddTask(after(n)) },
+				func() error { return tx.AddAlert(alert(n, n, 1)) },
+				func() error { return tx.PutSending(bridge.Sending{Sink: "beta", Alert: alertID(n)}) },
 			)
 		})
 	}
@@ -97,6 +120,7 @@ func eraseConversation(t *testing.T, e Engine) {
 		id := convID(n)
 		want.conversations[id] = bridge.Conversation{ID: id, CreatedAt: at(n), Title: "t", LastSeq: 1}
 		want.entries[entryKey{string(id), 0}] = bridge.LogEntry{Log: string(id), At: at(1), Record: []byte("r")}
+		want.sendings[sendingKey{"beta", alertID(n)}] = bridge.Sending{Sink: "beta", Alert: alertID(n)}
 	}
 	other := convID(2)
 	want.members[memberKey{other, "beta"}] = bridge.Member{Conversation: other, Name: "beta", Rank: bridge.Peer, Agent: agentID(1)}
@@ -104,6 +128,8 @@ func eraseConversation(t *testing.T, e Engine) {
 	want.messages[messageKey{other, 1}] = bridge.Message{ID: messageID(1), Conversation: other, Seq: 1}
 	want.deliveries[deliveryKey{other, "beta", 1}] = delivery(2, "beta", 1, bridge.Delivered)
 	want.deliveries[deliveryKey{other, "b_a", 1}] = delivery(2, "b_a", 1, bridge.Stored)
+	want.tasks[taskKey{other, taskID(1)}], want.tasks[taskKey{other, taskID(2)}] = task(2, 1, bridge.TaskClaimed), after(2)
+	want.alerts[alertID(2)] = alert(2, 2, 1)
 	account := bridge.Account{Conversation: other, Holder: "beta", Kind: bridge.Write}
 	_, times, err := chargeTimes(t, s, account)
 	if err != nil {
@@ -118,6 +144,11 @@ func eraseConversation(t *testing.T, e Engine) {
 	if diff(before, wanted) == "" {
 		t.Error("storetest: erasing should have shown")
 	}
+
+	// Ids, numbers and what came after what are free again.
+	addTasks(t, s, task(1, 2, bridge.TaskOpen), task(1, 1, bridge.TaskOpen))
+	got := look(t, s, func(tx bridge.Tx) ([]bridge.Task, error) { return tx.Dependents(convID(1), taskID(1)) })
+	same(t, "Dependents of a task that was added after EraseConversation", got, []bridge.Task{})
 }
 
 // first runs steps until one fails.
@@ -137,11 +168,11 @@ func memberRoundTrips(t *testing.T, e Engine) {
 
 	want := bridge.Member{
 		Conversation: convID(1), Name: "beta", Role: words, Rank: bridge.Orchestrator, Agent: agentID(1), InvitedAt: odd(1), JoinedAt: odd(2),
-		RevokedAt: odd(3), Status: bridge.Blocked, Note: words, StatusAt: odd(4),
+		RevokedAt: odd(3), Status: bridge.Blocked, Note: words, StatusAt: odd(4), SilentAt: odd(5),
 	}
 	full(t, want)
 	put(t, s, bridge.InConversation(convID(1)), func(tx bridge.Tx) error { return tx.PutMember(want) })
-	want.InvitedAt, want.JoinedAt, want.RevokedAt, want.StatusAt = at(1), at(2), at(3), at(4)
+	want.InvitedAt, want.JoinedAt, want.RevokedAt, want.StatusAt, want.SilentAt = at(1), at(2), at(3), at(4), at(5)
 	same(t, "Member", look(t, s, get), want)
 	missing(t, s, "Member", func(tx bridge.Tx) (bridge.Member, error) { return tx.Member(convID(1), "Beta") })
 	missing(t, s, "Member", func(tx bridge.Tx) (bridge.Member, error) { return tx.Member(convID(2), "beta") })

@@ -11,15 +11,13 @@ CREATE INDEX conversations_unburied ON conversations (id) WHERE buried_at IS NUL
 
 ALTER TABLE members ADD COLUMN silent_at INTEGER;
 
+-- What can be long comes last, so that the rest is read without it.
 CREATE TABLE tasks (
   conversation TEXT NOT NULL,
   n            INTEGER NOT NULL,
   id           TEXT NOT NULL,
   title        TEXT NOT NULL,
-  detail       TEXT NOT NULL,
-  files        TEXT, -- a JSON array
   priority     INTEGER NOT NULL,
-  after        TEXT, -- a JSON array
   blockers     INTEGER NOT NULL,
   assign_to    TEXT NOT NULL,
   reassign     INTEGER NOT NULL,
@@ -31,7 +29,6 @@ CREATE TABLE tasks (
   state        TEXT NOT NULL,
   changed_at   INTEGER,
   attempts     INTEGER NOT NULL,
-  result       TEXT NOT NULL,
   ended        TEXT NOT NULL,
   holder       TEXT NOT NULL,
   agent        TEXT NOT NULL,
@@ -39,6 +36,10 @@ CREATE TABLE tasks (
   fence        INTEGER NOT NULL,
   leased_at    INTEGER,
   nudged_at    INTEGER,
+  files        TEXT, -- a JSON array
+  after        TEXT, -- a JSON array
+  detail       TEXT NOT NULL,
+  result       TEXT NOT NULL,
   PRIMARY KEY (conversation, n)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX tasks_by_id ON tasks (conversation, id);
@@ -51,8 +52,8 @@ CREATE INDEX tasks_claimed ON tasks (conversation, n) WHERE state = 'claimed';
 CREATE TABLE task_after (
   conversation TEXT NOT NULL,
   after        TEXT NOT NULL,
-  task         TEXT NOT NULL,
-  PRIMARY KEY (conversation, after, task)
+  n            INTEGER NOT NULL,
+  PRIMARY KEY (conversation, after, n)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE alerts (
