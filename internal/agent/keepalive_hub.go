@@ -1,0 +1,188 @@
+package agent
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"agentbridge/internal/bridge"
+)
+
+const (
+	keepAlivePath = "/keepalive"
+	// missedBeats is how many heartbeats of a hub may be missing before it counts as away.
+	missedBeats = 3
+	// slowestBeat bounds what a hub may say about its heartbeat.
+	slowestBeat = 5 * time.Minute
+	maxLine     = 64 << 10
+	maxReason   = 100
+)
+
+// Hub is a hub far or near, as the source of a keep-alive. Make it with [NewHub].
+type Hub struct {
+	url    *url.URL
+	token  string
+	client *http.Client
+	beat   time.Duration // how often the hub shows that it is there, until it says so itself
+}
+
+// NewHub is the hub at an address such as https://hub.example or http://127.0.0.1:7483, also with /mcp behind it, to an agent with
+// that token. It connects to nothing yet. An address where the token would cross the network in clear is [bridge.Invalid].
+func NewHub(server, token string, heartbeat time.Duration) (*Hub, error) {
+	u, err := url.Parse(server)
+	hint := "write it like http://127.0.0.1:7483 or https://hub.example"
+	switch {
+	case err != nil: // whose text holds the address, and that may hold a password
+		return nil, bridge.Errorf(bridge.Invalid, "the hub's address is no URL").WithHint("%s", hint)
+	case u.User != nil:
+		return nil, bridge.Errorf(bridge.Invalid, "the hub's address holds a user name or a password").WithHint("leave them out: the agent's token says who it is")
+	case u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "":
+		return nil, bridge.Errorf(bridge.Invalid, "the hub's address is not that of a hub").WithHint("%s", hint)
+	case u.Scheme == "http" && !onLoopback(u.Hostname()):
+		return nil, bridge.Errorf(bridge.Invalid, "connect to %s without TLS: the token would cross the network in clear", u.Host).
+			WithHint("use https, or ssh -L 7483:127.0.0.1:7483 %s and then http://127.0.0.1:7483", u.Hostname())
+	}
+	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/mcp")
+	u.RawPath = ""
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	return &Hub{url: u, token: token, beat: heartbeat, client: &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token is for this hub alone
+	}}, nil
+}
+
+// onLoopback reports whether a host is this machine for certain.
+func onLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (h *Hub) what() string  { return "hub" }
+func (h *Hub) where() string { return h.url.String() }
+
+var errMute = errors.New("no sign of life")
+
+func (h *Hub) follow(ctx context.Context, tell func(bridge.KeepAlive) error) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	// A connection that is cut off by the network says nothing of it, and neither does a hub that hangs.
+	mute := time.AfterFunc(missedBeats*h.beat, func() { end(errMute) })
+	defer mute.Stop()
+	defer h.client.CloseIdleConnections() // the next one is to be a new one
+	err := h.stream(ctx, func(k bridge.KeepAlive) error {
+		mute.Reset(missedBeats * heartbeatOf(k, h.beat))
+		return tell(k)
+	})
+	if context.Cause(ctx) == errMute {
+		return errMute
+	}
+	return err
+}
+
+// stream is one request, to its end.
+func (h *Hub) stream(ctx context.Context, tell func(bridge.KeepAlive) error) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url.JoinPath(keepAlivePath).String(), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+h.token)
+	req.Header.Set("Accept", "text/event-stream")
+	res, err := h.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if err := h.refusal(res); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		data, ok := bytes.CutPrefix(lines.Bytes(), []byte("data:"))
+		if !ok {
+			continue // empty, a comment, or something of a hub to come
+		}
+		var k bridge.KeepAlive
+		if err := json.Unmarshal(data, &k); err != nil || !presentable(k.Name) || k.Unread < 0 {
+			return bridge.Errorf(bridge.Unavailable, "it says what no hub says")
+		}
+		if err := tell(k); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	return io.EOF
+}
+
+// refusal says what is wrong with an answer that is not the stream. Nothing of what the other side wrote is shown.
+func (h *Hub) refusal(res *http.Response) error {
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	var said bridge.Error
+	if kind == "application/json" {
+		_ = json.NewDecoder(io.LimitReader(res.Body, maxLine)).Decode(&said) // if it cannot be read, it said nothing
+	}
+	ask := "write it like http://127.0.0.1:7483, as `agentbridge serve` says when it starts"
+	switch status := res.StatusCode; {
+	case status == http.StatusOK && kind == "text/event-stream":
+		return nil
+	case said.Code == bridge.Expired:
+		return bridge.Errorf(bridge.Expired, "the token has expired").
+			WithHint("renew it where the hub runs, with `agentbridge token renew`, or join again with a new invite")
+	case said.Code == bridge.Denied, status == http.StatusUnauthorized:
+		return bridge.Errorf(bridge.Denied, "the hub does not accept the token").
+			WithHint("`agentbridge token list` shows on the hub's machine which are valid, and `agentbridge token new` makes one")
+	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
+		return bridge.Errorf(bridge.Unavailable, "status %d", status)
+	case status >= 300 && status < 400:
+		return bridge.Errorf(bridge.Invalid, "%s sends us elsewhere, and the token is for nobody else", h.where()).WithHint("give the address of the hub itself")
+	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed:
+		return bridge.Errorf(bridge.NotFound, "there is no %s at %s", keepAlivePath, h.where()).WithHint("%s", ask)
+	default:
+		return bridge.Errorf(bridge.Invalid, "%s is no hub: it answers with status %d", h.where(), status).WithHint("%s", ask)
+	}
+}
+
+// heartbeatOf is the hub's heartbeat.
+func heartbeatOf(k bridge.KeepAlive, otherwise time.Duration) time.Duration {
+	if k.Heartbeat <= 0 {
+		return otherwise
+	}
+	return time.Duration(min(k.Heartbeat, slowestBeat.Seconds()) * float64(time.Second))
+}
+
+// presentable reports whether a name can be shown.
+func presentable(name string) bool {
+	return len(name) <= 64 && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+// reason says in a few words why a connection ended. What the other side wrote could be part of it, so it is made harmless.
+func reason(err error) string {
+	text := err.Error()
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		text = errno.Error()
+	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		text = "the connection ended"
+	} else if u, ok := errors.AsType[*url.Error](err); ok {
+		text = u.Err.Error()
+	}
+	runes := []rune(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text))
+	return string(runes[:min(len(runes), maxReason)])
+}

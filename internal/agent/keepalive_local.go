@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"agentbridge/internal/bridge"
+)
+
+// Local is the store of this machine, as the source of a keep-alive. The agent is seen to be there at the caller's instance.
+type Local struct {
+	Service *bridge.Service
+	Caller  bridge.Caller
+	Log     *slog.Logger
+}
+
+func (l Local) what() string  { return "store" }
+func (l Local) where() string { return "the store of this machine" }
+
+func (l Local) follow(ctx context.Context, tell func(bridge.KeepAlive) error) error {
+	beating, stop := context.WithCancel(ctx)
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); l.beat(beating) }()
+	defer func() { stop(); <-stopped; l.leave(ctx) }()
+	for {
+		err := l.Service.KeepAlive(ctx, l.Caller, tell)
+		if !errors.Is(err, bridge.Expired) || !l.Caller.Local {
+			return err
+		}
+		// The machine slept: its token is extended, because its process held it all the time.
+		if _, err := l.Service.ExtendToken(ctx, l.Caller.Token()); err != nil {
+			return err
+		}
+	}
+}
+
+// beat shows until ctx ends that the agent's process is there.
+func (l Local) beat(ctx context.Context) {
+	every := time.NewTicker(l.Service.Config().Heartbeat)
+	defer every.Stop()
+	for {
+		err := l.Service.Heartbeat(ctx, l.Caller, bridge.Pulse{})
+		if err != nil && ctx.Err() == nil {
+			l.Log.Info("heartbeat", "error", err) // whatever it is, who looks for messages meets it, too
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+	}
+}
+
+// leave says that the process ends, if it does. Where it cannot, its free lock tells the others.
+func (l Local) leave(ctx context.Context) {
+	if ctx.Err() == nil {
+		return
+	}
+	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	if err := l.Service.Heartbeat(bye, l.Caller, bridge.Pulse{End: true}); err != nil {
+		l.Log.Info("say goodbye", "error", err)
+	}
+}
