@@ -76,14 +76,18 @@ type Service struct {
 	onlyOf      sync.Map // AgentID to ConversationID: what was its only one a moment ago
 	lastSeen    recent   // by Instance: when its progress was written
 
-	mu       sync.Mutex // guards refusals, unseen
-	refusals map[refusal]int
-	unseen   map[Instance][]Receipt // batches nobody saw that could not be given back
+	mu        sync.Mutex // guards refusals, unseen, unclaimed
+	refusals  map[refusal]int
+	unseen    map[Instance][]Receipt // batches nobody saw that could not be given back
+	unclaimed map[Instance][]Task    // and claims, as they were tried
 }
 
 // New makes a service over a store. It reads the store once, to refuse a key ring that is not the store's own.
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
-	s := &Service{store: store, conf: o.Config, keys: o.Keys, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log, refusals: map[refusal]int{}, unseen: map[Instance][]Receipt{}}
+	s := &Service{
+		store: store, conf: o.Config, keys: o.Keys, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log,
+		refusals: map[refusal]int{}, unseen: map[Instance][]Receipt{}, unclaimed: map[Instance][]Task{},
+	}
 	if s.conf == (Config{}) {
 		s.conf = Defaults()
 	}

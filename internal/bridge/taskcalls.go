@@ -67,6 +67,7 @@ type ClaimTaskResult struct {
 	LeaseToken int64     `json:"lease_token,omitempty"`
 	Overlap    []Overlap `json:"overlap,omitempty"`
 	Unread     int       `json:"unread"`
+	Again      bool      `json:"-"` // the caller held it before this call; such a claim is not to be given back
 }
 
 // TaskAction is what update_task does.
