@@ -45,6 +45,7 @@ func (p *program) serve(ctx context.Context) error {
 	server := mcpserver.New(o.svc, mcpserver.Options{Version: build().Version, Log: p.log})
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", server.Handler())
+	mux.Handle("/keepalive", server.KeepAlive())
 	dog := o.watchdog()
 	hub := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 
