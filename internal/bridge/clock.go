@@ -41,3 +41,10 @@ func (r *recent) within(key any, d time.Duration) bool {
 	at, ok := r.at.Load(key)
 	return ok && time.Since(at.(time.Time)) < d
 }
+
+// moment is a time on this process's own clock, which nobody sets.
+type moment struct{ at time.Time }
+
+func thisMoment() moment { return moment{time.Now()} }
+
+func (m moment) ago() time.Duration { return time.Since(m.at) }

@@ -139,6 +139,43 @@ func (s *Service) RevokeMember(ctx context.Context, id ConversationID, name stri
 	})
 }
 
+// Pause stops a conversation for its agents until a person resumes it: they cannot send, add or claim tasks, or invite. Pausing what
+// is paused is not an error, and leaves it as it is.
+func (s *Service) Pause(ctx context.Context, id ConversationID) error {
+	return s.inRoom(ctx, id, func(r *room) error {
+		if err := r.live(); err != nil || !r.c.PausedAt.IsZero() {
+			return err
+		}
+		r.c.PausedAt, r.c.PausedBy = r.now, PersonName
+		if err := r.record(PersonName, "pause", string(id), nil); err != nil {
+			return err
+		}
+		return r.announce("The person in charge paused this conversation. Until they resume it you can read, say how you are, and finish what you hold; "+
+			"you cannot send, add or claim tasks, or invite.", r.present()...)
+	})
+}
+
+// Resume lets a paused conversation go on, whoever paused it. Resuming what is not paused is not an error.
+func (s *Service) Resume(ctx context.Context, id ConversationID) error {
+	return s.inRoom(ctx, id, func(r *room) error {
+		if err := r.live(); err != nil || r.c.PausedAt.IsZero() {
+			return err
+		}
+		by, since := r.c.PausedBy, r.c.PausedAt
+		r.c.PausedAt, r.c.PausedBy = time.Time{}, ""
+		r.progress()
+		for _, m := range r.all {
+			if m.Present() {
+				r.tx.Notify(Work(m.Agent)) // there may be tasks that nobody could claim until now
+			}
+		}
+		if err := r.record(PersonName, "resume", string(id), facts{"paused_by": by, "since": stamp(since)}); err != nil {
+			return err
+		}
+		return r.announce("The person in charge resumed this conversation: go on.", r.present()...)
+	})
+}
+
 // Cleanup erases the content of conversations that have been over for longer than age, and tells how many. Their logs stay.
 func (s *Service) Cleanup(ctx context.Context, age time.Duration) (n int, err error) {
 	if age < readableFor {

@@ -51,11 +51,26 @@ func (s *Service) sight(tx Tx, agent AgentID) (Sighting, error) {
 		return Sighting{}, nil
 	}
 	all, err := tx.Presence(agent)
-	if err != nil || len(all) == 0 {
-		return Sighting{}, err
+	return s.best(all), err
+}
+
+// sightProcesses is what was seen of an agent's processes and connections, its passing commands left out. It is known if there were any
+// lately.
+func (s *Service) sightProcesses(tx Tx, agent AgentID) (seen Sighting, known bool, err error) {
+	all, err := tx.Presence(agent)
+	lasting := slices.DeleteFunc(slices.Clone(all), func(p Presence) bool { return p.Instance == instanceShell })
+	return s.best(lasting), len(lasting) > 0, err
+}
+
+// best gathers what was seen of several instances. An agent is as well as its best one: one that ended says nothing while another
+// goes on.
+func (s *Service) best(all []Presence) Sighting {
+	if len(all) == 0 {
+		return Sighting{}
 	}
-	// An agent is as well as its best instance: one that ended says nothing while another goes on.
-	ended := func(p Presence) bool { return !p.EndedAt.IsZero() || s.dead(p.Instance) }
+	ended := func(p Presence) bool {
+		return !p.EndedAt.IsZero() || p.Instance != instanceShell && s.dead(p.Instance)
+	}
 	going := slices.DeleteFunc(slices.Clone(all), ended)
 	sighting := Sighting{Dead: len(going) == 0}
 	if sighting.Dead {
@@ -71,13 +86,24 @@ func (s *Service) sight(tx Tx, agent AgentID) (Sighting, error) {
 			}
 		}
 	}
-	return sighting, nil
+	return sighting
+}
+
+// instanceShell is the instance under which the traces of an agent's passing commands are kept, all together. It never dies.
+const instanceShell Instance = "shell"
+
+// seenAs is the instance that the caller's presence is kept under.
+func (c Caller) seenAs() Instance {
+	if c.Passing {
+		return instanceShell
+	}
+	return c.Instance
 }
 
 // Pulse is what a process tells about itself and the agent it serves.
 type Pulse struct {
 	Progress bool // the model did something since the last pulse
-	End      bool // the process is about to end
+	End      bool // the process is about to end; of a [Caller.Passing] one that says nothing
 }
 
 // Heartbeat notes that the caller's instance is there. Whoever keeps a connection open for an agent calls it every
@@ -98,8 +124,8 @@ func (s *Service) pulse(tx Tx, c Caller, p Pulse) error {
 		return err
 	}
 	now := tx.Now()
-	row := Presence{Agent: c.cred.agent, Instance: c.Instance, StartedAt: now}
-	if i := slices.IndexFunc(all, func(p Presence) bool { return p.Instance == c.Instance }); i >= 0 {
+	row := Presence{Agent: c.cred.agent, Instance: c.seenAs(), StartedAt: now}
+	if i := slices.IndexFunc(all, func(p Presence) bool { return p.Instance == row.Instance }); i >= 0 {
 		row = all[i]
 	}
 	row.HeartbeatAt, row.EndedAt = now, time.Time{}
@@ -107,7 +133,7 @@ func (s *Service) pulse(tx Tx, c Caller, p Pulse) error {
 		row.ProgressAt = now
 		s.lastSeen.mark(c.Instance)
 	}
-	if p.End {
+	if p.End && !c.Passing {
 		row.EndedAt = now
 	}
 	return tx.PutPresence(row)

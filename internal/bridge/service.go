@@ -75,6 +75,7 @@ type Service struct {
 	contentKeys sync.Map // ConversationID to []byte: keys never change, so they are read once
 	onlyOf      sync.Map // AgentID to ConversationID: what was its only one a moment ago
 	lastSeen    recent   // by Instance: when its progress was written
+	attending   attendance
 
 	mu        sync.Mutex // guards refusals, unseen, unclaimed
 	refusals  map[refusal]int

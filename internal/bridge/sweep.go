@@ -15,6 +15,7 @@ type SweepReport struct {
 	Warned    int // conversations whose members were told that the end is near
 	Buried    int // conversations over for an hour
 	Erased    int // conversations whose content was erased
+	Beats     int // agents that are connected to this process
 }
 
 // Bounds of a sweep.
