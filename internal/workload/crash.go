@@ -93,7 +93,9 @@ func Crash(ctx context.Context, p Program, kills int) (rep CrashReport, err erro
 			rep.Lost = append(rep.Lost, text)
 		}
 	}
-	return rep, verify(p, &rep)
+	faults, err := p.verify()
+	rep.Faults = append(rep.Faults, faults...)
+	return rep, err
 }
 
 // reader is the receiving client and its record.
@@ -127,7 +129,7 @@ func (r *reader) read(ctx context.Context) error {
 // note records a batch and gives its texts.
 func (r *reader) note(res bridge.CheckResult) (batch []string) {
 	for _, m := range res.Messages {
-		text := unframed(m.Text)
+		text := Unframed(m.Text)
 		switch {
 		case r.acked[text]:
 			r.doubled = append(r.doubled, text)
@@ -160,19 +162,19 @@ func (r *reader) crash(ctx context.Context) (err error) {
 	return err
 }
 
-// verify has the program check its own log, and adds what it finds.
-func verify(p Program, rep *CrashReport) error {
+// verify has the program check its own log, and tells what is wrong with it.
+func (p Program) verify() (faults []string, err error) {
 	out, err := p.Command("audit", "verify", "--json").Output()
 	var reports struct {
 		Logs []bridge.AuditReport `json:"logs"`
 	}
 	if jsonErr := json.Unmarshal(out, &reports); jsonErr != nil {
-		return errors.Join(err, fmt.Errorf("read audit verify: %w", jsonErr))
+		return nil, errors.Join(err, fmt.Errorf("read audit verify: %w", jsonErr))
 	}
 	for _, log := range reports.Logs {
 		if log.Fault != "" {
-			rep.Faults = append(rep.Faults, log.Log+": "+log.Fault)
+			faults = append(faults, log.Log+": "+log.Fault)
 		}
 	}
-	return err
+	return faults, err
 }

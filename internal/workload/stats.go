@@ -26,8 +26,8 @@ func (s *Sample) Time(call func() error) error {
 	return err
 }
 
-// unframed is a message's text without the frame that a client sees it in.
-func unframed(text string) string {
+// Unframed is a message's text without the frame that a client sees it in.
+func Unframed(text string) string {
 	lines := strings.Split(text, "\n")
 	if len(lines) < 3 {
 		return text
