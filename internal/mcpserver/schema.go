@@ -64,11 +64,11 @@ func (s *schema) check(name string, v any, show func(string) string) error {
 		if !ok || n != math.Trunc(n) {
 			return invalid(name, "must be a whole number")
 		}
-		if math.Abs(n) > maxInteger {
-			return invalid(name, "is too large a number")
-		}
 		if s.Minimum != nil && n < *s.Minimum || s.Maximum != nil && n > *s.Maximum {
 			return invalid(name, "must be from %v to %v", *s.Minimum, *s.Maximum)
+		}
+		if math.Abs(n) > maxInteger {
+			return invalid(name, "is too large a number")
 		}
 	case "boolean":
 		if _, ok := v.(bool); !ok {

@@ -49,7 +49,7 @@ func (s *Server) claimTask(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	if res.Task != nil {
+	if res.Task != nil && !res.Again { // what it held before, another answer gave it
 		if err := s.hold(c, held{claim: claim{res.Task.Conversation, res.Task.ID, res.LeaseToken}}); err != nil {
 			return result{}, err
 		}
@@ -86,7 +86,7 @@ func (s *Server) listTasks(ctx context.Context, c *call) (result, error) {
 	}
 	for _, t := range res.Tasks {
 		t.Detail = "" // for who claims it
-		fmt.Fprintf(&b, "%s\n%s\n", facts(t), frameTask(t))
+		fmt.Fprintf(&b, "%s\n%s\n", facts(t), bridge.FrameTask(t))
 	}
 	if res.Cursor != "" {
 		fmt.Fprintf(&b, "There are more: cursor %s\n", res.Cursor)
@@ -101,7 +101,7 @@ func claimText(res bridge.ClaimTaskResult) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, lease_token %d.", facts(*res.Task), res.LeaseToken)
 	overlaps(&b, res.Overlap)
-	fmt.Fprintf(&b, "\n%s", frameTask(*res.Task))
+	fmt.Fprintf(&b, "\n%s", bridge.FrameTask(*res.Task))
 	return b.String() + unread(res.Unread)
 }
 
@@ -114,6 +114,8 @@ func facts(t bridge.TaskView) string {
 		fmt.Fprintf(&b, " by %s until %s", t.Holder, clock(*t.LeaseExpiresAt))
 	case t.State == bridge.TaskOpen && t.AssignTo != "":
 		fmt.Fprintf(&b, " for %s", t.AssignTo)
+	case t.State == bridge.TaskDone:
+		fmt.Fprintf(&b, " by %s", t.Holder)
 	case t.State.Final() && t.Holder != "":
 		fmt.Fprintf(&b, ", last held by %s", t.Holder)
 	}
@@ -130,6 +132,3 @@ func taskIDs(texts []string) (ids []bridge.TaskID) {
 	}
 	return ids
 }
-
-// frameTask stands in until bridge.FrameTask lands.
-func frameTask(t bridge.TaskView) string { return "[" + t.Title + "]" }

@@ -167,6 +167,23 @@ func TestArguments_AreCheckedByName(t *testing.T) {
 		{"create_conversation", `{"partners":["b"]}`, `"partners[0]" must be an object`, ""},
 		{"create_conversation", `{"partners":[{"name":"b","role":"c"}],"ttl_minutes":0}`, `"ttl_minutes" must be from 1 to 43200`, ""},
 		{"create_conversation", `{"partners":[{"name":"b c","role":"c"}]}`, "name is not valid", "A-Z"},
+		{"add_task", `{"detail":"a"}`, `"title" is missing`, "after, assign_to, conversation_id, detail, files_involved, key, lease_minutes, priority, reassign, title"},
+		{"add_task", `{"title":"a","lease_minutes":0}`, `"lease_minutes" must be from 1 to 1440`, ""},
+		{"add_task", `{"title":"a","lease_minutes":525600}`, `"lease_minutes" must be from 1 to 1440`, ""},
+		{"add_task", `{"title":"a","lease_minutes":"30"}`, `"lease_minutes" must be a whole number`, ""},
+		{"add_task", `{"title":"a","priority":1e300}`, `"priority" is too large a number`, ""},
+		{"add_task", `{"title":"a","priority":"high"}`, `"priority" must be a whole number`, ""},
+		{"add_task", `{"title":"a","reassign":"no"}`, `"reassign" must be true or false`, ""},
+		{"add_task", `{"title":"a","after":"task_0000000000000000"}`, `"after" must be a list`, ""},
+		{"add_task", `{"title":"a","after":[` + strings.Repeat(`"t",`, 50) + `"t"]}`, `"after" has 51 elements, and 50 are allowed`, ""},
+		{"claim_task", `{"wait_seconds":241}`, `"wait_seconds" must be from 0 to 240`, ""},
+		{"claim_task", `{"title":"a"}`, `no argument "title"`, "conversation_id, task_id, wait_seconds"},
+		{"update_task", `{"action":"renew"}`, `"task_id" is missing`, ""},
+		{"update_task", `{"task_id":"t","action":"steal"}`, `"action" must be one of: renew, complete, fail, release, cancel, assign`, ""},
+		{"update_task", `{"task_id":"t","action":"renew","lease_token":"1"}`, `"lease_token" must be a whole number`, ""},
+		{"update_task", `{"task_id":"t","action":"renew","lease_token":1.5}`, `"lease_token" must be a whole number`, ""},
+		{"list_tasks", `{"state":"lost"}`, `"state" must be one of: open, claimed, done, failed, cancelled`, ""},
+		{"list_tasks", `{"limit":101}`, `"limit" must be from 1 to 100`, ""},
 	} {
 		r := x.call("1", c.tool, c.arguments)
 		got := r.Result.Structured

@@ -122,7 +122,7 @@ type aliases struct {
 	count       map[string]int
 }
 
-var differs = regexp.MustCompile(`(conv|msg|rcpt)_[0-9a-f]+|abi1_[A-Za-z0-9_-]+|mark [0-9a-f]{12}|\[[0-9a-f]{12}\]|audit_root\\*":\\*"[^"\\]*|\[REDACTED:\w+:[0-9a-f]{8}\]`)
+var differs = regexp.MustCompile(`(conv|msg|rcpt|task)_[0-9a-f]+|abi1_[A-Za-z0-9_-]+|mark [0-9a-f]{12}|\[[0-9a-f]{12}\]|audit_root\\*":\\*"[^"\\]*|\[REDACTED:\w+:[0-9a-f]{8}\]`)
 
 func (a *aliases) do(s string) string {
 	return differs.ReplaceAllStringFunc(s, func(real string) string {
@@ -152,7 +152,7 @@ func (a *aliases) do(s string) string {
 	})
 }
 
-var alias = regexp.MustCompile(`\b(?:conv|msg|rcpt|code)-\d+\b`)
+var alias = regexp.MustCompile(`\b(?:conv|msg|rcpt|code|task)-\d+\b`)
 
 func (a *aliases) undo(s string) string {
 	return alias.ReplaceAllStringFunc(s, func(name string) string {

@@ -186,6 +186,11 @@ type reply struct {
 			Receipt             string
 			Messages            []bridge.Message
 			Unread              *int
+			TaskID              bridge.TaskID    `json:"task_id"`
+			Task                *bridge.TaskView `json:"task"`
+			LeaseToken          int64            `json:"lease_token"`
+			Tasks               []bridge.TaskView
+			Cursor              string
 		} `json:"structuredContent"`
 	}
 }
