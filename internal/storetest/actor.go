@@ -74,6 +74,16 @@ func (l *local) do(c call) (a answer) {
 		err = update(func(tx bridge.Tx) error { return lease(tx, c, &a) })
 	case "ack":
 		err = update(func(tx bridge.Tx) error { return ack(tx, c, &a) })
+	case "add":
+		err = update(func(tx bridge.Tx) error { return addJob(tx, c, &a) })
+	case "claim":
+		err = update(func(tx bridge.Tx) error { return claim(tx, c, &a) })
+	case "end":
+		err = update(func(tx bridge.Tx) error { return end(tx, c, &a) })
+	case "lapse":
+		err = update(func(tx bridge.Tx) error { return lapse(tx, c, &a) })
+	case "jobs":
+		err = l.store.View(ctx, func(tx bridge.Tx) (err error) { a.Text, err = tellJobs(tx, c.Conversation); return err })
 	case "look":
 		err = l.store.View(ctx, func(tx bridge.Tx) (err error) { a.Text, err = tell(tx, c.Conversation); return err })
 	default:

@@ -18,48 +18,71 @@ import (
 
 func historyPromises() []promise {
 	return []promise{
-		{"History_OfOneHandleIsLinearizable", historyOfOneHandle},
-		{"History_WithFaultsIsLinearizable", historyWithFaults},
+		{"History_OfOneHandleIsLinearizable", talk.told(historyOfOneHandle)},
+		{"History_WithFaultsIsLinearizable", talk.told(historyWithFaults)},
+		{"TaskHistory_OfOneHandleIsLinearizable", work.told(historyOfOneHandle)},
+		{"TaskHistory_WithFaultsIsLinearizable", work.told(historyWithFaults)},
 	}
 }
 
 func sharedHistoryPromises() []promise {
 	return []promise{
-		{"History_OfHandlesIsLinearizable", historyOfHandles},
-		{"History_OfProcessesIsLinearizable", historyOfProcesses},
-		{"History_WithKilledProcessesIsLinearizable", historyWithKills},
+		{"History_OfHandlesIsLinearizable", talk.told(historyOfHandles)},
+		{"History_OfProcessesIsLinearizable", talk.told(historyOfProcesses)},
+		{"History_WithKilledProcessesIsLinearizable", talk.told(historyWithKills)},
+		{"TaskHistory_OfHandlesIsLinearizable", work.told(historyOfHandles)},
+		{"TaskHistory_OfProcessesIsLinearizable", work.told(historyOfProcesses)},
+		{"TaskHistory_WithKilledProcessesIsLinearizable", work.told(historyWithKills)},
 	}
 }
 
-func historyOfOneHandle(t *testing.T, e Engine) {
-	s := e.start(t)
-	tellStory(t, s, fixed(&local{store: s}, &local{store: s}, &local{store: s}, &local{store: s}, &local{store: s}, &local{store: s}))
+// tale is a kind of story: what clients do in it, and what comes of that.
+type tale struct {
+	next  func(r *chooser, n int) call
+	start func() chapter
 }
 
-func historyWithFaults(t *testing.T, e Engine) {
+// chapter is a conversation at some point of a story.
+type chapter interface {
+	// do gives what it is after a call, and the answer.
+	do(c call) (chapter, answer)
+	equal(other chapter) bool
+	String() string
+}
+
+func (l tale) told(by func(t *testing.T, e Engine, l tale)) func(t *testing.T, e Engine) {
+	return func(t *testing.T, e Engine) { by(t, e, l) }
+}
+
+func historyOfOneHandle(t *testing.T, e Engine, l tale) {
+	s := e.start(t)
+	l.tell(t, s, fixed(&local{store: s}, &local{store: s}, &local{store: s}, &local{store: s}, &local{store: s}, &local{store: s}))
+}
+
+func historyWithFaults(t *testing.T, e Engine, l tale) {
 	s := e.start(t)
 	var clients []func(int) actor
 	for seed := range uint64(4) {
 		odds := rand.New(rand.NewPCG(seed, 1))
 		clients = append(clients, always(&local{store: Faulty(s, func(int, string) bool { return odds.IntN(40) == 0 })}))
 	}
-	tellStory(t, s, clients)
+	l.tell(t, s, clients)
 }
 
-func historyOfHandles(t *testing.T, e Engine) {
+func historyOfHandles(t *testing.T, e Engine, l tale) {
 	address := e.New(t)
 	a, b, c := e.open(t, address), e.open(t, address), e.open(t, address)
-	tellStory(t, a, fixed(&local{store: a}, &local{store: b}, &local{store: c}, &local{store: a}, &local{store: b}, &local{store: c}))
+	l.tell(t, a, fixed(&local{store: a}, &local{store: b}, &local{store: c}, &local{store: a}, &local{store: b}, &local{store: c}))
 }
 
-func historyOfProcesses(t *testing.T, e Engine) {
+func historyOfProcesses(t *testing.T, e Engine, l tale) {
 	address := e.New(t)
 	s := e.open(t, address)
-	tellStory(t, s, fixed(e.spawn(t, address), e.spawn(t, address), e.spawn(t, address), &local{store: s}, &local{store: s}))
+	l.tell(t, s, fixed(e.spawn(t, address), e.spawn(t, address), e.spawn(t, address), &local{store: s}, &local{store: s}))
 }
 
 // historyWithKills kills processes in the midst of their calls, as a crash would. Others take their places.
-func historyWithKills(t *testing.T, e Engine) {
+func historyWithKills(t *testing.T, e Engine, l tale) {
 	address := e.New(t)
 	s := e.open(t, address)
 	clients := fixed(&local{store: s}, &local{store: s})
@@ -76,7 +99,7 @@ func historyWithKills(t *testing.T, e Engine) {
 			return second
 		})
 	}
-	tellStory(t, s, clients)
+	l.tell(t, s, clients)
 }
 
 // always is a client with the same actor for all its calls.
@@ -93,10 +116,9 @@ func fixed(actors ...actor) []func(int) actor {
 // calls is how many each client makes in a story.
 const calls = 40
 
-// tellStory lets clients send, lease, ack and look at random in two conversations, all at once, and checks that what they were
-// told is what they would have been told one after another, in an order that contradicts no clock. A client gives the actor for
-// its nth call.
-func tellStory(t *testing.T, s bridge.Store, clients []func(n int) actor) {
+// tell lets clients act at random in two conversations, all at once, and checks that what they were told is what they would have been
+// told one after another, in an order that contradicts no clock. A client gives the actor for its nth call.
+func (l tale) tell(t *testing.T, s bridge.Store, clients []func(n int) actor) {
 	t.Helper()
 	var (
 		mu      sync.Mutex // guards history
@@ -108,7 +130,7 @@ func tellStory(t *testing.T, s bridge.Store, clients []func(n int) actor) {
 		wg.Go(func() {
 			next := chooser{rand.New(rand.NewPCG(uint64(id), 7)), id, crew[id%len(crew)], nil}
 			for n := range calls {
-				c := next.call(n)
+				c := l.next(&next, n)
 				for range 5 { // as a client does: the same call again until its outcome is known
 					op := porcupine.Operation{ClientId: id, Input: c, Call: int64(time.Since(start))}
 					a := client(n).do(c)
@@ -130,7 +152,7 @@ func tellStory(t *testing.T, s bridge.Store, clients []func(n int) actor) {
 		})
 	}
 	wg.Wait()
-	linearizable(t, history)
+	l.linearizable(t, history)
 	Invariants(t, s)
 }
 
@@ -142,7 +164,10 @@ type chooser struct {
 	leased []call // batches not acked yet
 }
 
-func (r *chooser) call(n int) call {
+// talk is the tale of sending, leasing, acking and looking.
+var talk = tale{next: (*chooser).talk, start: func() chapter { return ledger(nil) }}
+
+func (r *chooser) talk(n int) call {
 	c := call{Conversation: convID(r.odds.IntN(2)), Member: r.member}
 	switch roll := r.odds.IntN(10); {
 	case roll < 4:
@@ -159,9 +184,9 @@ func (r *chooser) call(n int) call {
 	return c
 }
 
-func linearizable(t *testing.T, history []porcupine.Operation) {
+func (l tale) linearizable(t *testing.T, history []porcupine.Operation) {
 	t.Helper()
-	rules := sequential()
+	rules := l.sequential()
 	m := rules.ToModel()
 	result, info := porcupine.CheckOperationsVerbose(m, history, patience)
 	if result == porcupine.Ok {
@@ -175,7 +200,7 @@ func linearizable(t *testing.T, history []porcupine.Operation) {
 }
 
 // sequential says what calls on one conversation do one after another.
-func sequential() porcupine.NondeterministicModel {
+func (l tale) sequential() porcupine.NondeterministicModel {
 	return porcupine.NondeterministicModel{
 		Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 			parts := map[bridge.ConversationID][]porcupine.Operation{}
@@ -189,10 +214,10 @@ func sequential() porcupine.NondeterministicModel {
 			}
 			return all
 		},
-		Init:  func() []any { return []any{ledger(nil)} },
-		Equal: func(a, b any) bool { return slices.Equal(a.(ledger), b.(ledger)) },
+		Init:  func() []any { return []any{l.start()} },
+		Equal: func(a, b any) bool { return a.(chapter).equal(b.(chapter)) },
 		Step: func(state, input, output any) []any {
-			before, got := state.(ledger), output.(answer)
+			before, got := state.(chapter), output.(answer)
 			after, want := before.do(input.(call))
 			switch {
 			case got.Unknown:
@@ -203,12 +228,14 @@ func sequential() porcupine.NondeterministicModel {
 			return nil
 		},
 		DescribeOperation: func(input, output any) string { return fmt.Sprintf("%+v: %+v", input, output) },
-		DescribeState:     func(state any) string { return state.(ledger).String() },
+		DescribeState:     func(state any) string { return state.(chapter).String() },
 	}
 }
 
+func (l ledger) equal(other chapter) bool { return slices.Equal(l, other.(ledger)) }
+
 // do gives the ledger after a call, and the answer.
-func (l ledger) do(c call) (ledger, answer) {
+func (l ledger) do(c call) (chapter, answer) {
 	who := slices.Index(crew[:], c.Member)
 	if c.Op == "look" {
 		return l, answer{Text: l.String()}

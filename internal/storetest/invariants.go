@@ -1,10 +1,12 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,28 +15,37 @@ import (
 )
 
 // Invariants checks whatever must be true of a store after any story, however it went: numbers without gaps, copies in legal
-// states, logs that verify against their heads, and lists that agree with each other. It reads one snapshot and changes nothing.
+// states, tasks with one holder at a time, logs that verify against their heads, and lists that agree with each other. It reads one snapshot and changes nothing.
 //
 // It knows the rules' rows, so it is for stores that the rules, or the histories of this suite, have written.
 func Invariants(t testing.TB, s bridge.Store) {
 	t.Helper()
-	err := s.View(context.WithoutCancel(t.Context()), func(tx bridge.Tx) error {
-		i := &inspection{tx: tx, fail: t.Errorf, known: map[string]bool{bridge.DeploymentLog: true}, unread: map[bridge.AgentID]int{}, held: map[bridge.Holder]bool{}}
-		return i.store()
-	})
+	err := s.View(context.WithoutCancel(t.Context()), func(tx bridge.Tx) error { return inspect(tx, t.Errorf) })
 	if err != nil {
 		t.Errorf("invariants: read the store: %v", err)
 	}
 }
 
-// inspection goes through a store. Its errors are of reading; what is wrong with what was read goes to fail.
+// inspect tells fail what is wrong with a store. Its own errors are of reading.
+func inspect(tx bridge.Tx, fail func(format string, args ...any)) error {
+	i := &inspection{
+		tx: tx, fail: fail, known: map[string]bool{bridge.DeploymentLog: true}, erased: map[bridge.ConversationID]bool{},
+		unread: map[bridge.AgentID]int{}, held: map[bridge.Holder]bool{},
+	}
+	return i.store()
+}
+
+// inspection is on its way through a store.
 type inspection struct {
 	tx   bridge.Tx
 	fail func(format string, args ...any)
 
-	known  map[string]bool        // logs that belong to something
+	known  map[string]bool // logs that belong to something
+	erased map[bridge.ConversationID]bool
 	unread map[bridge.AgentID]int // stored copies, by seats
 	held   map[bridge.Holder]bool // without Since
+	leases []bridge.Lease         // of each conversation in turn
+	seats  []bridge.Member        // that the watchdog looks at
 }
 
 func (i *inspection) store() error {
@@ -42,6 +53,7 @@ func (i *inspection) store() error {
 	if err != nil {
 		return err
 	}
+	slices.SortFunc(conversations, func(a, b bridge.Conversation) int { return cmp.Compare(a.ID, b.ID) })
 	for _, c := range conversations {
 		i.known[string(c.ID)] = true
 		if err := i.conversation(c); err != nil {
@@ -64,7 +76,7 @@ func (i *inspection) store() error {
 			i.fail("log %s belongs to no conversation", log)
 		}
 	}
-	return i.agents()
+	return first(i.agents, i.watched)
 }
 
 // agents checks what is counted over conversations against what was found in them.
@@ -129,8 +141,13 @@ func (i *inspection) conversation(c bridge.Conversation) error {
 	if err != nil {
 		return err
 	}
+	tasks, err := i.tx.Tasks(c.ID, "", 0, 0)
+	if err != nil {
+		return err
+	}
 	if !c.ErasedAt.IsZero() {
-		if n := len(members) + len(messages) + len(copies) + len(invites); n > 0 || c.Title != "" || len(c.Key) > 0 {
+		i.erased[c.ID] = true
+		if n := len(members) + len(messages) + len(copies) + len(invites) + len(tasks); n > 0 || c.Title != "" || len(c.Key) > 0 {
 			i.fail("%s is erased, and has %d rows, the title %q and a key of %d bytes", c.ID, n, c.Title, len(c.Key))
 		}
 		return i.log(string(c.ID), c.Head)
@@ -141,6 +158,16 @@ func (i *inspection) conversation(c bridge.Conversation) error {
 	if err := i.lists(c, members, copies); err != nil {
 		return err
 	}
+	i.pause(c, seats)
+	i.tasks(c, tasks, seats)
+	if err := i.taskLists(c, tasks, members); err != nil {
+		return err
+	}
+	leases, err := i.tx.Leases(c.ID)
+	if err != nil {
+		return err
+	}
+	i.leases = append(i.leases, leases...)
 	for _, v := range invites {
 		if _, ok := seats[v.Name]; !ok {
 			i.fail("%s: an invite is for %q, who has no seat", c.ID, v.Name)
@@ -175,6 +202,12 @@ func (i *inspection) members(c bridge.Conversation, members []bridge.Member) map
 		}
 		if m.Present() && m.Agent == "" {
 			i.fail("%s: %s has joined as nobody", c.ID, m.Name)
+		}
+		if !m.SilentAt.IsZero() && m.JoinedAt.IsZero() {
+			i.fail("%s: %s is silent since %v, and has not joined", c.ID, m.Name, m.SilentAt)
+		}
+		if m.Present() && c.BuriedAt.IsZero() {
+			i.seats = append(i.seats, m)
 		}
 		seats[m.Name] = m
 	}

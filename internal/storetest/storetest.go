@@ -52,7 +52,8 @@ type promise struct {
 // does a fifth. The engine's TestMain must call [Child].
 func Run(t *testing.T, e Engine) {
 	promises := [][]promise{
-		rowPromises(), updatePromises(), cancelPromises(), lifetimePromises(), viewPromises(), watchPromises(), faultPromises(), modelPromises(), historyPromises(),
+		rowPromises(), updatePromises(), cancelPromises(), lifetimePromises(), viewPromises(), watchPromises(), faultPromises(), modelPromises(), invariantPromises(),
+		historyPromises(),
 	}
 	if !e.Private {
 		promises = append(promises, sharedPromises(), sharedWatchPromises(), sharedHistoryPromises())
