@@ -18,15 +18,18 @@ const ackNone = "none"
 func (p *program) checkCommand() *cobra.Command {
 	var q bridge.CheckRequest
 	var wait duration
-	var ack string
+	var ack, touched string
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Get your messages",
 		Long: `Get your messages. They are acked once the output was written whole: where it was not, they come again.
 
 --peek shows them and takes none. --ack none takes them and leaves them unacked; as this process ends, they come again to the next
-check, marked, unless it names the receipt: --ack RECEIPT.`,
-		Example: "  agentbridge check --as beta --wait 60s",
+check, marked, unless it names the receipt: --ack RECEIPT.
+
+--touch FILE makes FILE, or renews its time, whenever there was something: with --wait and --peek, whatever watches that file learns
+that there is something to read, and nothing is taken.`,
+		Example: "  agentbridge check --as beta --wait 60s\n  agentbridge check --as beta --wait 240s --peek --touch ~/.beta-has-mail",
 		Args:    count(0, 0, "none"),
 	}
 	flags := cmd.Flags()
@@ -34,11 +37,18 @@ check, marked, unless it names the receipt: --ack RECEIPT.`,
 	flags.BoolVar(&q.Peek, "peek", false, "only look: take nothing, ack nothing")
 	flags.IntVar(&q.Limit, "limit", 0, "at most so many, up to 50 (default 20)")
 	flags.StringVar(&ack, "ack", "", "first ack the batch of this receipt; none: ack nothing")
+	flags.StringVar(&touched, "touch", "", "a file to make, or to renew the time of, whenever there was something")
 	cmd.MarkFlagsMutuallyExclusive("peek", "ack")
+	cmd.MarkFlagFilename("touch")
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "only of this conversation (default all of yours)")
 	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, _ []string) error {
 		// Where nobody reads the output, writing it must fail and not end the process: see below.
 		signal.Ignore(syscall.SIGPIPE)
+		if touched != "" {
+			if err := touchable(touched); err != nil {
+				return err
+			}
+		}
 		if q.Wait = time.Duration(wait); q.Wait > 0 && isTerminal(p.stderr) {
 			p.tell("waiting for messages, up to %s; Ctrl-C ends it", showDuration(q.Wait))
 		}
@@ -52,11 +62,18 @@ check, marked, unless it names the receipt: --ack RECEIPT.`,
 		if err := p.answer(res, func() { p.messages(res) }); err != nil {
 			return err
 		}
-		if err := p.flush(); err != nil {
-			// Nobody saw them. The next check shall get them at once.
-			return errors.Join(err, o.svc.GiveBack(context.WithoutCancel(ctx), c, res.Receipt))
-		}
+		err = p.flush()
 		p.json = false // the answer was given: a failure from here on must not be a second one
+		if err == nil && touched != "" && len(res.Messages) > 0 {
+			err = touch(touched)
+		}
+		if err != nil {
+			// Nobody saw them, or nobody was woken who should. The next check shall get them at once.
+			if res.Receipt != "" {
+				err = errors.Join(err, o.svc.GiveBack(context.WithoutCancel(ctx), c, res.Receipt))
+			}
+			return err
+		}
 		if res.Receipt == "" || ack == ackNone {
 			return nil
 		}

@@ -18,15 +18,24 @@ type feed struct {
 	only bridge.ConversationID
 	seen map[bridge.ConversationID]int64 // number of the newest message told
 	told map[string]bool                 // problems that stand, and dead deliveries
+	work map[bridge.ConversationID]*taskFeed
+}
+
+// taskFeed is what was told of the tasks of one conversation.
+type taskFeed struct {
+	entries int64                    // how long the log was
+	ended   int64                    // all tasks up to this number have ended and were told
+	told    map[bridge.TaskID]string // of those after it, how each stood
 }
 
 // event is one line of the feed in JSON.
 type event struct {
-	Kind         string                 `json:"kind"` // problem, solved, dead or message
+	Kind         string                 `json:"kind"` // problem, solved, dead, task or message
 	Conversation bridge.ConversationID  `json:"conversation_id"`
 	Problem      string                 `json:"problem,omitempty"`
 	Solved       string                 `json:"solved,omitempty"`
 	Dead         *bridge.DeliveryReport `json:"dead,omitempty"`
+	Task         *bridge.TaskView       `json:"task,omitempty"`
 	Message      *bridge.Message        `json:"message,omitempty"`
 }
 
@@ -53,6 +62,9 @@ func (f *feed) look(ctx context.Context) error {
 	}
 	f.problems(views)
 	for _, v := range views {
+		if err := f.tasks(ctx, v); err != nil {
+			return err
+		}
 		if err := f.messages(ctx, v); err != nil {
 			return err
 		}
@@ -101,6 +113,39 @@ func problemKey(id bridge.ConversationID, problem string) string {
 	return string(id) + "\x00" + strings.Join(words, " ")
 }
 
+// tasks tells those that changed hands or ended; of a conversation seen for the first time those that have not ended.
+func (f *feed) tasks(ctx context.Context, v bridge.View) error {
+	t, followed := f.work[v.Conversation]
+	if !followed {
+		t = &taskFeed{told: map[bridge.TaskID]string{}}
+		f.work[v.Conversation] = t
+	}
+	if len(v.Tasks) == 0 || t.entries == v.Entries { // no change without an entry
+		return nil
+	}
+	// Read after the view: what changes in between is told now, and the log will have grown for the next look.
+	list, err := f.o.svc.Tasks(ctx, v.Conversation, t.ended, 0)
+	if err != nil {
+		return err
+	}
+	t.entries = v.Entries
+	for _, task := range list {
+		how := fmt.Sprint(task.State, task.Holder, task.AssignTo, task.Attempts)
+		if t.told[task.ID] != how && (followed || !task.State.Final()) {
+			f.emit(event{Kind: "task", Conversation: v.Conversation, Task: &task})
+		}
+		t.told[task.ID] = how
+	}
+	for _, task := range list { // numbers have no gaps
+		if !task.State.Final() {
+			break
+		}
+		t.ended++
+		delete(t.told, task.ID)
+	}
+	return nil
+}
+
 // messages tells those that are new; of a conversation seen for the first time the newest.
 func (f *feed) messages(ctx context.Context, v bridge.View) error {
 	list := v.Recent
@@ -133,6 +178,9 @@ func (f *feed) emit(e event) {
 		p.printf("%s  %s  solved: %s\n", at, e.Conversation, e.Solved)
 	case "dead":
 		p.printf("%s  %s  %s\n", clock(e.Dead.At), e.Conversation, p.style(red, fmt.Sprintf("message %d was not delivered to %s: %s", e.Dead.Seq, e.Dead.Recipient, e.Dead.Reason)))
+	case "task":
+		t := e.Task
+		p.printf("%s  %s  %s  %s\n", clock(t.ChangedAt), e.Conversation, p.style(bold, taskFacts(*t)), line(t.Title, 60))
 	case "message":
 		m := e.Message
 		p.printf("%s  %s  %s  %s\n", clock(m.SentAt), e.Conversation, p.style(bold, fmt.Sprintf("#%d %s", m.Seq, who(m.From, m.Rank, m.Role))), m.ActionType)

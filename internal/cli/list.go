@@ -36,10 +36,14 @@ func (p *program) listCommand() *cobra.Command {
 					p.printf("%s  %s\n", c.Conversation, p.style(red, problem))
 				}
 			}
-			rows := [][]string{{"CONVERSATION", "STATE", "ENDS", "MESSAGES", "WAITING", "MEMBERS", "TITLE"}}
+			rows := [][]string{{"CONVERSATION", "STATE", "ENDS", "MESSAGES", "WAITING", "TASKS", "MEMBERS", "TITLE"}}
 			for _, c := range list {
+				state := string(c.Phase)
+				if c.PausedAt != nil {
+					state = "paused"
+				}
 				rows = append(rows, []string{
-					string(c.Conversation), string(c.Phase), when(c.ExpiresAt), strconv.FormatInt(c.Messages, 10), strconv.Itoa(c.Waiting),
+					string(c.Conversation), state, when(c.ExpiresAt), strconv.FormatInt(c.Messages, 10), strconv.Itoa(c.Waiting), dash(taskCounts(c.Tasks)),
 					dash(line(strings.Join(c.Members, ","), 40)), dash(line(c.Title, 40)),
 				})
 			}

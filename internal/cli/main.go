@@ -97,7 +97,7 @@ func (p *program) logFrom(level slog.Level) {
 	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 }
 
-// masked is the text of an error that nobody checked, fit for a log.
+// masked is a text that nobody checked, fit for a log.
 func masked(text string) string {
 	scanner, broken := redact.New(redact.Options{Environ: os.Environ()})
 	if broken != nil {
@@ -117,7 +117,7 @@ var hints = map[bridge.Code]string{
 	bridge.Invalid:     "see agentbridge help, and --help of each command",
 	bridge.NotFound:    "agentbridge list --all shows the conversations, agentbridge token list the tokens",
 	bridge.Conflict:    "agentbridge show shows how things stand",
-	bridge.LeaseLost:   "agentbridge check shows what is yours now",
+	bridge.LeaseLost:   "agentbridge check and agentbridge task list show what is yours now",
 	bridge.Denied:      "agentbridge partners shows who has which rank",
 	bridge.Expired:     "agentbridge list --all shows what ended when",
 	bridge.RateLimited: "wait, then do the same again",
@@ -163,11 +163,11 @@ From a shell:      agentbridge create --as alpha --role lead --partner beta=test
 			root.AddCommand(c)
 		}
 	}
-	add("run", "Run:", p.demoCommand(), p.mcpCommand(), p.serveCommand(), p.watchdogCommand())
+	add("run", "Run:", p.demoCommand(), p.mcpCommand(), p.serveCommand(), p.watchdogCommand(), p.keepaliveCommand())
 	add("agent", "An agent's tools, from a shell:", p.createCommand(), p.inviteCommand(), p.joinCommand(), p.sendCommand(),
-		p.checkCommand(), p.setStatusCommand(), p.partnersCommand())
-	add("person", "For the person in charge:", p.listCommand(), p.showCommand(), p.tailCommand(), p.sayCommand(), p.extendCommand(),
-		p.closeCommand(), p.revokeCommand(), p.exportCommand(), p.cleanupCommand())
+		p.checkCommand(), p.setStatusCommand(), p.partnersCommand(), p.taskCommand())
+	add("person", "For the person in charge:", p.statusCommand(), p.listCommand(), p.showCommand(), p.tailCommand(), p.sayCommand(),
+		p.extendCommand(), p.closeCommand(), p.pauseCommand(), p.resumeCommand(), p.revokeCommand(), p.exportCommand(), p.cleanupCommand())
 	add("care", "Tokens, logs and checks:", p.tokenCommand(), p.auditCommand(), p.redactCommand(), p.doctorCommand(), p.versionCommand())
 	root.SetHelpCommandGroupID("care")
 	root.SetCompletionCommandGroupID("care")

@@ -119,15 +119,23 @@ func when(t time.Time) string {
 	return clock(t) + " (" + distance(time.Until(t)) + ")"
 }
 
-// distance is how far a moment is, in the two units that matter.
+// distance is how far a moment is.
 func distance(d time.Duration) string {
-	past := d < 0
-	if past {
-		d = -d
-	}
 	switch {
-	case d < time.Second:
+	case max(d, -d) < time.Second:
 		return "now"
+	case d < 0:
+		return rough(-d) + " ago"
+	}
+	return "in " + rough(d)
+}
+
+// age is how long something has lasted.
+func age(now, since time.Time) string { return rough(max(0, now.Sub(since))) }
+
+// rough is a duration in the units that matter.
+func rough(d time.Duration) string {
+	switch {
 	case d < time.Minute:
 		d = d.Round(time.Second)
 	case d < 24*time.Hour:
@@ -135,10 +143,7 @@ func distance(d time.Duration) string {
 	default:
 		d = d.Round(24 * time.Hour)
 	}
-	if past {
-		return showDuration(d) + " ago"
-	}
-	return "in " + showDuration(d)
+	return showDuration(d)
 }
 
 // dash stands for nothing.

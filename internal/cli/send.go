@@ -54,14 +54,10 @@ func (p *program) sent(res bridge.SendResult) error {
 			what = "was stored already"
 		}
 		p.printf("%s  %s as number %d for %s\n", res.Message, what, res.Seq, strings.Join(res.To, ", "))
-		if res.Redacted > 0 {
-			p.tell("%s masked before it was stored", some(res.Redacted, "secret was", "secrets were"))
-		}
+		p.masked(res.Redacted)
 		for _, d := range res.Dead {
 			p.tell("not delivered to %s: %s", d.Recipient, d.Reason)
 		}
-		for _, v := range res.Overlap {
-			p.tell("%s wrote about %s, too, in %s", v.From, v.File, v.Message)
-		}
+		p.overlaps(res.Overlap)
 	})
 }

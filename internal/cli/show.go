@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,7 @@ import (
 func (p *program) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "show [ID]",
-		Short:             "Show one conversation: members, invites, the newest messages and what became of them",
+		Short:             "Show one conversation: members, invites, tasks, the newest messages and what became of them",
 		Args:              count(0, 1, "one conversation, or none for the only one"),
 		ValidArgsFunction: p.completeFirstConversation,
 	}
@@ -55,6 +56,7 @@ func (o *opened) conversation(ctx context.Context, args []string) (bridge.Conver
 // view shows a conversation.
 func (p *program) view(v bridge.View) {
 	p.printf("%s  %s  ends %s  %s\n", p.style(bold, string(v.Conversation)), v.Phase, when(v.ExpiresAt), v.Title)
+	p.paused(time.Now(), v.Summary)
 	for _, problem := range v.Problems {
 		p.printf("%s\n", p.style(red, problem))
 	}
@@ -68,6 +70,12 @@ func (p *program) view(v bridge.View) {
 		if i.State == "open" {
 			p.printf("invite for %s, good until %s\n", i.Name, when(i.ExpiresAt))
 		}
+	}
+	if counts := taskCounts(v.Tasks); counts != "" {
+		p.printf("\ntasks: %s\n", counts)
+	}
+	if len(v.LiveTasks) > 0 {
+		p.tasks(v.LiveTasks)
 	}
 	for _, m := range v.Recent {
 		p.printf("\n")

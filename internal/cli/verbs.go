@@ -38,6 +38,7 @@ func (p *program) asAgent(cmd *cobra.Command, do func(ctx context.Context, o *op
 		if err != nil {
 			return err
 		}
+		c.Passing = true
 		return do(ctx, o, c, args)
 	}
 	return cmd
