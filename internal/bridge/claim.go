@@ -81,7 +81,7 @@ func (s *Service) whereIs(ctx context.Context, c Caller, q ClaimTaskRequest) (at
 			return err
 		}
 		for _, r := range seats {
-			_, err := tx.Task(r.c.ID, q.Task)
+			_, err := findTask(tx, r.c.ID, q.Task)
 			if err == nil {
 				at = r.c.ID
 				return nil

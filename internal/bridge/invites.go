@@ -225,6 +225,7 @@ func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte) (res JoinRes
 		return res, nil, err
 	}
 	tx.Notify(Inbox(m.Agent)) // what was sent before it joined waits for it
+	tx.Notify(Work(m.Agent))
 	res = JoinResult{Conversation: i.Conversation, You: You{m.Name, m.Role, m.Rank}, Partners: []You{}, ExpiresAt: r.c.ExpiresAt}
 	for _, p := range r.partners() {
 		res.Partners = append(res.Partners, You{p.Name, p.Role, p.Rank})

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -114,17 +115,29 @@ func (r *room) reopen(t Task, why string) (Task, error) {
 	return t, r.alert(AlertTaskFailed, t.Holder, t.ID, text)
 }
 
-// assignTo gives an open task to a seat, or to whoever is free where that is the zero seat. Whoever it is given to is told.
+// assignTo gives a task to a seat, or to whoever is free where that is the zero seat. It takes it from a holder that is not who it is
+// given to. Both are told.
 func (r *room) assignTo(t Task, m Member, actor string) (Task, error) {
-	from := t.AssignTo
+	f := facts{"to": m.Name, "from": t.AssignTo}
+	taken := t.State == TaskClaimed && t.Holder != m.Name
+	if taken {
+		f = leaseFacts(t, f)
+		t.State, t.ChangedAt = TaskOpen, r.now
+	}
 	t.AssignTo = m.Name
 	if err := r.tx.PutTask(t); err != nil {
 		return t, err
 	}
-	if err := r.record(actor, "task_assign", string(t.ID), facts{"to": m.Name, "from": from}); err != nil {
+	if err := r.record(actor, "task_assign", string(t.ID), f); err != nil {
 		return t, err
 	}
 	r.call(t)
+	if taken {
+		text := fmt.Sprintf("Task %s is not yours any more: %s assigned it to %s. Stop working on it.", t.ID, actor, cmp.Or(m.Name, "whoever is free"))
+		if err := r.tellHolder(t, text); err != nil {
+			return t, err
+		}
+	}
 	return t, r.tellAssignee(t, m)
 }
 

@@ -9,9 +9,9 @@ import (
 // What the bridge tells of tasks: ids, names and its own words. Titles, details and results are what agents wrote, and reach a model
 // only where they are framed.
 
-// tellAssignee tells a seat, unless it did so itself, that a task is assigned to it.
+// tellAssignee tells a seat, unless it did so itself or holds it already, that a task is assigned to it.
 func (r *room) tellAssignee(t Task, m Member) error {
-	if m.Name == "" || m.Name == r.me.Name {
+	if m.Name == "" || m.Name == r.me.Name || t.State == TaskClaimed {
 		return nil
 	}
 	text := "claim_task with its id takes it"

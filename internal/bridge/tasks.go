@@ -61,10 +61,6 @@ func checkAdd(q *AddTaskRequest) error {
 	slices.Sort(q.After)
 	q.After = slices.Compact(q.After)
 	switch minutes := q.LeaseMinutes; {
-	case strings.TrimSpace(q.Title) == "":
-		return Errorf(Invalid, "the task has no title").WithHint("say in title what is to be done")
-	case strings.Contains(q.Title, "\n"):
-		return Errorf(Invalid, "the title has more than one line").WithHint("put all but the first into detail")
 	case q.Priority > maxPriority || q.Priority < -maxPriority:
 		return Errorf(Invalid, "priority is out of range").WithHint("choose -%d to %d; higher goes first, and 0 is usual", maxPriority, maxPriority)
 	case len(q.After) > maxAfter:
@@ -87,6 +83,12 @@ func (s *Service) cleanTask(key []byte, q AddTaskRequest) (t Task, err error) {
 	var titled, detailed, filed int
 	if t.Title, titled, err = s.door.take(key, "the title", q.Title, maxTitle); err != nil {
 		return t, err
+	}
+	switch {
+	case strings.TrimSpace(t.Title) == "":
+		return t, Errorf(Invalid, "the task has no title").WithHint("say in title what is to be done")
+	case strings.Contains(t.Title, "\n"):
+		return t, Errorf(Invalid, "the title has more than one line").WithHint("put all but the first into detail")
 	}
 	if t.Detail, detailed, err = s.door.take(key, "the detail", q.Detail, s.conf.MaxMessage); err != nil {
 		return t, err
@@ -195,7 +197,7 @@ func (r *room) workers() (names []string) {
 // blockers counts those of the tasks that are not done. Tasks can only come after tasks that are there, so there are no cycles.
 func (r *room) blockers(after []TaskID) (n int, err error) {
 	for _, id := range after {
-		t, err := r.tx.Task(r.c.ID, id)
+		t, err := findTask(r.tx, r.c.ID, id)
 		switch {
 		case errors.Is(err, NotFound):
 			return 0, Errorf(NotFound, "after names a task that is not in %s; nothing was added", r.c.ID).
@@ -213,11 +215,19 @@ func (r *room) blockers(after []TaskID) (n int, err error) {
 
 // task reads a task, for somebody who may have its id from anywhere.
 func (r *room) task(id TaskID) (Task, error) {
-	t, err := r.tx.Task(r.c.ID, id)
+	t, err := findTask(r.tx, r.c.ID, id)
 	if errors.Is(err, NotFound) {
 		return t, noTask(r.c.ID)
 	}
 	return t, err
+}
+
+// findTask asks the store only for what could be an id: it may be anything.
+func findTask(tx Tx, in ConversationID, id TaskID) (Task, error) {
+	if strings.Trim(string(id), nameAlphabet) != "" {
+		return Task{}, NotFound
+	}
+	return tx.Task(in, id)
 }
 
 // noTask does not show what was asked for: nobody checked what it is.

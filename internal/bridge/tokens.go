@@ -237,6 +237,7 @@ func (s *Service) RevokeToken(ctx context.Context, id TokenID) error {
 			return "", err
 		}
 		tx.Notify(Inbox(row.Agent)) // its waits end now, not at their time-out
+		tx.Notify(Work(row.Agent))
 		return row.Agent, recordDeployment(tx, PersonName, "token_revoke", string(row.ID), nil)
 	})
 	if err != nil {

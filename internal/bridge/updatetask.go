@@ -247,8 +247,7 @@ func (r *room) assign(t Task, name string) (Task, error) {
 	if err != nil {
 		return t, err
 	}
-	taken := t.State == TaskClaimed && t.Holder != name
-	if t.AssignTo == name && !taken {
+	if held := t.State == TaskClaimed && t.Holder != name; t.AssignTo == name && !held {
 		return t, nil
 	}
 	if err := r.live(); err != nil {
@@ -258,16 +257,5 @@ func (r *room) assign(t Task, name string) (Task, error) {
 		return t, err
 	}
 	r.progress()
-	if !taken {
-		return r.assignTo(t, m, r.me.Name)
-	}
-	t.State, t.ChangedAt = TaskOpen, r.now
-	if t, err = r.assignTo(t, m, r.me.Name); err != nil {
-		return t, err
-	}
-	to := name
-	if to == "" {
-		to = "whoever is free"
-	}
-	return t, r.tellHolder(t, fmt.Sprintf("Task %s is not yours any more: %s assigned it to %s. Stop working on it.", t.ID, r.me.Name, to))
+	return r.assignTo(t, m, r.me.Name)
 }
