@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/daemon"
 	"agentbridge/internal/mcpserver"
 )
 
@@ -19,6 +20,7 @@ func (p *program) serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "A hub: the same tools over HTTP, for clients of this machine",
 		Long: `A hub: MCP over streamable HTTP at /mcp. Every request needs the bearer token of an agent: agentbridge token new --name NAME prints one.
+/healthz says whether all is well, and /metrics is for Prometheus: both answer this machine, without a token.
 It listens on a loopback address only, because what it says is not encrypted.`,
 		Args: count(0, 0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.serve(cmd.Context()) },
@@ -47,6 +49,9 @@ func (p *program) serve(ctx context.Context) error {
 	mux.Handle("/mcp", server.Handler())
 	mux.Handle("/keepalive", server.KeepAlive())
 	dog := o.watchdog()
+	dog.Metrics, dog.Health = daemon.NewMetrics(o.svc, build().Version, p.log), daemon.NewHealth(o.svc, dog.Every, p.log)
+	mux.Handle("GET /metrics", daemon.Local(dog.Metrics.Handler()))
+	mux.Handle("GET /healthz", daemon.Local(dog.Health))
 	hub := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 
 	ctx, stop := context.WithCancel(ctx)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"agentbridge/internal/bridge"
@@ -48,29 +49,50 @@ func Masked(err error, mask func(string) string) error {
 	return fmt.Errorf("%w; it wrote %q", err, wrote)
 }
 
-// deliver is one pass for one sink: it gives it what is due. What the sink does not take is due again later, here or in another
-// process, so an alert may come twice; it is logged once for each try.
+// deliver is one pass for one sink: it gives it what is due, what is about one member in order and the rest at once, so that one slow
+// answer does not make all others late. What the sink does not take is due again later, here or in another process, so an alert may
+// come twice; it is logged once for each try.
 func (w *Watchdog) deliver(ctx context.Context, sink Sink) {
 	due, err := w.Service.TakeAlerts(ctx, sink.Name)
 	if err != nil {
 		w.warn(ctx, "take alerts", "sink", sink.Name, "error", err)
 		return
 	}
+	type about struct {
+		conversation bridge.ConversationID
+		member       string
+	}
+	rows := map[about][]bridge.Alert{}
 	for _, a := range due {
-		if ctx.Err() != nil {
-			return // due again for whoever comes next
-		}
-		err := sink.Send(ctx, a)
-		w.Metrics.sent(sink.Name, err)
-		if err != nil {
-			w.Log.Warn("alert not taken, it is tried again", "sink", sink.Name, "alert", a.ID, "error", err)
-			continue
-		}
-		// The sink has it, even where this process is ending.
-		note, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
-		if err := w.Service.AlertTaken(note, sink.Name, a.ID); err != nil {
-			w.Log.Warn("note that an alert was taken; it may come twice", "sink", sink.Name, "alert", a.ID, "error", err)
-		}
-		cancel()
+		at := about{a.Conversation, a.Member}
+		rows[at] = append(rows[at], a)
+	}
+	var wg sync.WaitGroup
+	for _, row := range rows {
+		wg.Go(func() {
+			for _, a := range row {
+				w.send(ctx, sink, a)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// send gives one alert to a sink.
+func (w *Watchdog) send(ctx context.Context, sink Sink, a bridge.Alert) {
+	if ctx.Err() != nil {
+		return // due again for whoever comes next
+	}
+	err := sink.Send(ctx, a)
+	w.Metrics.sent(sink.Name, err)
+	if err != nil {
+		w.Log.Warn("alert not taken, it is tried again", "sink", sink.Name, "alert", a.ID, "error", err)
+		return
+	}
+	// The sink has it, even where this process is ending.
+	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	defer cancel()
+	if err := w.Service.AlertTaken(note, sink.Name, a.ID); err != nil {
+		w.Log.Warn("note that an alert was taken; it may come twice", "sink", sink.Name, "alert", a.ID, "error", err)
 	}
 }

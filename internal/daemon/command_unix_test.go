@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -102,6 +103,26 @@ func TestRunCommand_WhatItLeavesInTheBackgroundIsNoFailureAndGoesOn(t *testing.T
 func TestRunCommand_DoesNotWaitForOneThatReadsNothing(t *testing.T) {
 	if err := RunCommand(t.Context(), "true", make([]byte, 1<<20)); err != nil {
 		t.Errorf("a command that reads nothing: %v", err)
+	}
+}
+
+func TestCommandSink_GivesTheAlertAsALineOfJSON(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "alert")
+	mask := func(s string) string { return strings.ReplaceAll(s, "hunter2", "[REDACTED]") }
+	if err := Command("cat > '"+out+"'", mask).Send(t.Context(), anAlert); err != nil {
+		t.Fatal(err)
+	}
+	want, _ := json.Marshal(anAlert)
+	if got, err := os.ReadFile(out); err != nil || string(got) != string(want)+"\n" {
+		t.Errorf("the command read %q, %v; want %q and a newline", got, err, want)
+	}
+	err := Command("echo my password is; echo hunter2 >&2; exit 7", mask).Send(t.Context(), anAlert)
+	if _, ok := errors.AsType[*CommandError](err); !ok || !strings.Contains(err.Error(), `exit status 7; it wrote "my password is [REDACTED]"`) {
+		t.Errorf("a failing command: %v, want its status and the end of its output, redacted", err)
+	}
+	err = Command("yes hunter2 | head -c 100000; exit 1", mask).Send(t.Context(), anAlert)
+	if err == nil || len(err.Error()) > 400 {
+		t.Errorf("a talkative command: %d bytes of error", len(err.Error()))
 	}
 }
 

@@ -76,20 +76,7 @@ func ParseSecret(text string) ([]byte, error) {
 // address is http, a connection to anything but a loopback address is refused when it is made, whatever the name resolves to by
 // then. Its errors name the address's host and nothing else of it.
 func Webhook(address *url.URL, key []byte) Sink {
-	dialer := &net.Dialer{}
-	if address.Scheme == "http" {
-		dialer.Control = onlyLoopback
-	}
-	client := &http.Client{
-		Transport: &http.Transport{
-			Proxy:                  nil, // a proxy could be told to go anywhere
-			DialContext:            dialer.DialContext,
-			DisableKeepAlives:      true, // alerts are rare
-			DisableCompression:     true, // so that the bound on the body is one on the work
-			MaxResponseHeaderBytes: webhookHead,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client := webhookClient(address)
 	return Sink{Name: "webhook", Send: func(ctx context.Context, a bridge.Alert) error {
 		ctx, cancel := context.WithTimeoutCause(ctx, webhookTime, fmt.Errorf("no answer within %s", webhookTime))
 		defer cancel()
@@ -102,6 +89,23 @@ func Webhook(address *url.URL, key []byte) Sink {
 		}
 		return nil
 	}}
+}
+
+func webhookClient(address *url.URL) *http.Client {
+	dialer := &net.Dialer{}
+	if address.Scheme == "http" {
+		dialer.Control = onlyLoopback
+	}
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:                  nil, // it would see the alerts, and could go anywhere with them
+			DialContext:            dialer.DialContext,
+			DisableKeepAlives:      true, // alerts are rare
+			DisableCompression:     true, // so that the bound on the body is one on the work
+			MaxResponseHeaderBytes: webhookHead,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 // signed makes the request for one alert.
