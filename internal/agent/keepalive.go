@@ -157,7 +157,7 @@ func (b *backoff) reset() { b.last = 0 }
 // roughly is a duration as people say it.
 func roughly(d time.Duration) string {
 	if d < 10*time.Second {
-		return d.Round(100 * time.Millisecond).String()
+		return fmt.Sprintf("%.1fs", d.Seconds())
 	}
 	return d.Round(time.Second).String()
 }

@@ -22,7 +22,7 @@ func (s *Server) checkMessages(ctx context.Context, c *call) (result, error) {
 	default:
 		q.Ack = bridge.Receipt(ack)
 	}
-	res, left, err := wait(ctx, s, waiting{c, c.seconds("wait_seconds"), "messages"}, func(ctx context.Context, atMost time.Duration) (bridge.CheckResult, error) {
+	res, left, err := wait(ctx, waiting{c, c.seconds("wait_seconds"), "messages"}, func(ctx context.Context, atMost time.Duration) (bridge.CheckResult, error) {
 		q.Wait = atMost
 		return s.svc.Check(ctx, c.caller, q)
 	})

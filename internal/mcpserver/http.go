@@ -70,6 +70,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		s.refuse(w, err)
 		return
 	}
+	defer s.svc.Attend(caller)() // an open request is a heartbeat
 	x := &exchange{caller: caller, line: string(caller.Instance), remote: true, leaving: s.closing}
 	if !isModern(r) && !s.opt.Sessionless {
 		x.line += "/" + r.Header.Get(sessionID)

@@ -246,6 +246,7 @@ func TestHTTP_KeepsAWaitingStreamAlive(t *testing.T) {
 			}
 		}
 		var seen []string
+		defer w.sweeping()()
 		lines := bufio.NewScanner(res.Body)
 		for lines.Scan() {
 			at := " at " + time.Since(start).String()

@@ -38,7 +38,7 @@ func (s *Server) addTask(ctx context.Context, c *call) (result, error) {
 // claimTask gets work, waiting for some. Its answer holds the claim: a client that does not get the answer does not hold the task.
 func (s *Server) claimTask(ctx context.Context, c *call) (result, error) {
 	q := bridge.ClaimTaskRequest{Conversation: c.conversation(), Task: bridge.TaskID(c.text("task_id"))}
-	res, left, err := wait(ctx, s, waiting{c, c.seconds("wait_seconds"), "a task"}, func(ctx context.Context, atMost time.Duration) (bridge.ClaimTaskResult, error) {
+	res, left, err := wait(ctx, waiting{c, c.seconds("wait_seconds"), "a task"}, func(ctx context.Context, atMost time.Duration) (bridge.ClaimTaskResult, error) {
 		q.Wait = atMost
 		return s.svc.ClaimTask(ctx, c.caller, q)
 	})

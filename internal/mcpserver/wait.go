@@ -2,13 +2,10 @@ package mcpserver
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
-
-	"agentbridge/internal/bridge"
 )
 
 const (
@@ -23,9 +20,9 @@ type waiting struct {
 	what  string        // what for, as the client's program shows it
 }
 
-// wait does what may wait, and shows meanwhile that both sides are there. do gets how long it may wait. left reports that it ended
+// wait does what may wait, and shows the client's program meanwhile that it goes on. do gets how long it may wait. left reports that it ended
 // with nothing because it was no use to wait any longer, although an answer still counts.
-func wait[T any](ctx context.Context, s *Server, w waiting, do func(context.Context, time.Duration) (T, error)) (res T, left bool, err error) {
+func wait[T any](ctx context.Context, w waiting, do func(context.Context, time.Duration) (T, error)) (res T, left bool, err error) {
 	ctx, cancel := w.attend(ctx)
 	defer cancel()
 	if w.total == 0 || w.leaving.Err() != nil {
@@ -37,9 +34,6 @@ func wait[T any](ctx context.Context, s *Server, w waiting, do func(context.Cont
 	var wg sync.WaitGroup
 	if token := w.req.Params.GetProgressToken(); token != nil {
 		wg.Go(func() { w.showProgress(waiting, token) })
-	}
-	if w.remote {
-		wg.Go(func() { s.showPresence(waiting, w.call) })
 	}
 	res, err = do(waiting, w.total)
 	done()
@@ -67,26 +61,6 @@ func (w waiting) showProgress(ctx context.Context, token any) {
 		})
 		if err != nil {
 			return
-		}
-	}
-}
-
-// showPresence makes an open wait count as a heartbeat: over HTTP nothing else shows that the client's process is there.
-func (s *Server) showPresence(ctx context.Context, c *call) {
-	every := time.NewTicker(s.svc.Config().Heartbeat)
-	defer every.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-every.C:
-		}
-		err := s.svc.Heartbeat(ctx, c.caller, bridge.Pulse{})
-		switch {
-		case errors.Is(err, bridge.Denied) || errors.Is(err, bridge.Expired):
-			return // the next look of the wait will say so
-		case err != nil && !cancelled(err):
-			s.log.Warn("note presence", "error", err)
 		}
 	}
 }
