@@ -23,47 +23,60 @@ func insist[T any](t *testing.T, call func() (T, error)) (T, error) {
 	return v, err
 }
 
+// brokenWorld is a world whose store breaks where the plan says, and two agents that talk in it. A point that breaks on the way there
+// counts as well.
+func brokenWorld(t *testing.T, plan storetest.Plan) (w *world, a, b bridge.Caller, id bridge.ConversationID) {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	must := func(_ any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w = &world{t: t, ctx: t.Context(), store: store, dead: map[bridge.Instance]bool{}}
+	faulty := storetest.Faulty(store, plan)
+	w.Service, err = insist(t, func() (*bridge.Service, error) {
+		return bridge.New(w.ctx, faulty, bridge.Options{Keys: ring, Scanner: scanner(t), Dead: w.isDead})
+	})
+	must(nil, err)
+	login := func(name string, local bool) bridge.Caller {
+		t.Helper()
+		token, err := insist(t, func() (string, error) {
+			token, _, err := w.NewAgent(w.ctx, name, local)
+			return token, err
+		})
+		must(nil, err)
+		return w.process(token, name)
+	}
+	a, b = login("alpha", true), login("beta", true)
+	made, err := insist(t, func() (bridge.CreateResult, error) {
+		return w.Create(w.ctx, a, bridge.CreateRequest{Role: "lead", Partners: partners("beta")})
+	})
+	must(nil, err)
+	_, err = insist(t, func() (bridge.JoinResult, error) {
+		return w.Join(w.ctx, b, bridge.JoinRequest{Code: made.Invites[0].Code})
+	})
+	if err != nil && !errors.Is(err, bridge.Conflict) { // a code whose answer got lost is used, and the refusal says by whom
+		t.Fatal(err)
+	}
+	return w, a, b, made.Conversation
+}
+
 // TestEveryWriteBrokenTwice tells one story with each write, each commit and each answer broken in turn. Whoever repeats what was
 // unavailable ends up where nothing broke: nothing lost, nothing doubled, every effect with its entry.
 func TestEveryWriteBrokenTwice(t *testing.T) {
 	storetest.BreakEach(t, func(t *testing.T, plan storetest.Plan) {
-		store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer store.Close()
+		w, a, b, id := brokenWorld(t, plan)
 		must := func(_ any, err error) {
 			t.Helper()
 			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		w := &world{t: t, ctx: t.Context(), store: store, dead: map[bridge.Instance]bool{}}
-		faulty := storetest.Faulty(store, plan)
-		w.Service, err = insist(t, func() (*bridge.Service, error) {
-			return bridge.New(w.ctx, faulty, bridge.Options{Keys: ring, Scanner: scanner(t), Dead: w.isDead})
-		})
-		must(nil, err)
-		login := func(name string, local bool) bridge.Caller {
-			t.Helper()
-			token, err := insist(t, func() (string, error) {
-				token, _, err := w.NewAgent(w.ctx, name, local)
-				return token, err
-			})
-			must(nil, err)
-			return w.process(token, name)
-		}
-		a, b := login("alpha", true), login("beta", true)
-		made, err := insist(t, func() (bridge.CreateResult, error) {
-			return w.Create(w.ctx, a, bridge.CreateRequest{Role: "lead", Partners: partners("beta")})
-		})
-		must(nil, err)
-		id := made.Conversation
-		_, err = insist(t, func() (bridge.JoinResult, error) {
-			return w.Join(w.ctx, b, bridge.JoinRequest{Code: made.Invites[0].Code})
-		})
-		if err != nil && !errors.Is(err, bridge.Conflict) { // a code whose answer got lost is used, and the refusal says by whom
-			t.Fatal(err)
 		}
 		sent := []bridge.SendResult{}
 		for _, key := range []string{"one", "two", "three"} {
