@@ -49,5 +49,5 @@ func (t *tx) Seats() ([]bridge.Member, error) {
 	return many(t, "list seats", scanMember, `
 		SELECT `+qualified("m", memberColumns)+` FROM conversations c INDEXED BY conversations_unburied CROSS JOIN members m ON m.conversation = c.id
 		WHERE c.buried_at IS NULL AND c.erased_at IS NULL AND m.joined_at IS NOT NULL AND m.revoked_at IS NULL
-		ORDER BY m.conversation, m.name`)
+		ORDER BY c.id, m.name`)
 }

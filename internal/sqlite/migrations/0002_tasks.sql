@@ -7,7 +7,8 @@ ALTER TABLE conversations ADD COLUMN spoke_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE conversations ADD COLUMN spoke_at INTEGER;
 ALTER TABLE conversations ADD COLUMN last_task INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN last_fence INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX conversations_unburied ON conversations (id) WHERE buried_at IS NULL AND erased_at IS NULL;
+-- Unique as id is, which the planner would not know otherwise: it would sort.
+CREATE UNIQUE INDEX conversations_unburied ON conversations (id) WHERE buried_at IS NULL AND erased_at IS NULL;
 
 ALTER TABLE members ADD COLUMN silent_at INTEGER;
 
