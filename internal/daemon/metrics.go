@@ -45,7 +45,7 @@ func NewMetrics(svc *bridge.Service, version string, log *slog.Logger) *Metrics 
 			Name: "agentbridge_sweep_duration_seconds", Help: "How long a sweep of this process took.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
-		did:      counter("swept_total", "What sweeps of this process did, by what it was done to.", "what"),
+		did:      counter("swept_total", "What sweeps of this process did: how many of what.", "what"),
 		alerts:   counter("alerts_total", "Alerts raised since this process started, by any process.", "kind"),
 		sendings: counter("alert_sendings_total", "Tries of this process to give an alert to a sink, by result: ok or failed.", "sink", "result"),
 	}
@@ -81,11 +81,18 @@ func (m *Metrics) swept(rep bridge.SweepReport, took time.Duration, err error) {
 }
 
 func (m *Metrics) counted(rep bridge.SweepReport) {
-	for what, n := range map[string]int{
+	for what, n := range done(rep) {
+		m.did.WithLabelValues(what).Add(float64(n))
+	}
+}
+
+// done is a report by label.
+func done(rep bridge.SweepReport) map[string]int {
+	return map[string]int{
 		"delivery_reclaimed": rep.Reclaimed, "delivery_dead": rep.Dead,
 		"conversation_warned": rep.Warned, "conversation_buried": rep.Buried, "conversation_erased": rep.Erased,
-	} {
-		m.did.WithLabelValues(what).Add(float64(n))
+		"heartbeat_written": rep.Beats, "member_silenced": rep.Silenced, "member_recovered": rep.Recovered,
+		"task_reopened": rep.Reopened, "task_failed": rep.Failed, "task_nudged": rep.Nudged, "task_reassigned": rep.Reassigned,
 	}
 }
 

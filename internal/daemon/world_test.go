@@ -43,7 +43,16 @@ type world struct {
 	said  *strings.Builder // what was logged; read it once nothing runs any more
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return worldWith(t, bridge.Defaults()) }
+
+// calmWorld is one where nobody falls silent by itself.
+func calmWorld(t *testing.T) *world {
+	conf := bridge.Defaults()
+	conf.SilentAfter, conf.GoneAfter = 24*time.Hour, 48*time.Hour
+	return worldWith(t, conf)
+}
+
+func worldWith(t *testing.T, conf bridge.Config) *world {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
 	if err != nil {
@@ -54,7 +63,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc, err := bridge.New(t.Context(), store, bridge.Options{Keys: bridge.NewKeyRing(), Scanner: scanner})
+	svc, err := bridge.New(t.Context(), store, bridge.Options{Config: conf, Keys: bridge.NewKeyRing(), Scanner: scanner})
 	if err != nil {
 		t.Fatal(err)
 	}
