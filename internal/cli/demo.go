@@ -2,11 +2,10 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,12 +18,13 @@ func (p *program) demoCommand() *cobra.Command {
 	var keep string
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Two agents at work on a real bridge, in a few seconds",
-		Long: `Two real MCP clients, each with its own "agentbridge mcp" process, meet on a throwaway bridge: they talk, a secret is masked, a process
-is killed and its mail comes back, and the audit log is verified. Every promise is checked: exit 1 if one is not kept.`,
+		Short: "An orchestrator and four workers on a real bridge: one dies, one hangs",
+		Long: `Five real MCP clients, each with its own "agentbridge mcp" process, do twelve tasks on a throwaway bridge. They talk, a secret is masked,
+a process is killed and its task and its mail move on, a client hangs and comes too late, and the audit log is verified. What was promised is
+checked against what the clients saw: exit 1 if any of it was not kept.`,
 		Args: count(0, 0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
+			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()
 			dir := keep
 			if keep == "" {
@@ -42,14 +42,24 @@ is killed and its mail comes back, and the audit log is verified. Every promise 
 	return cmd
 }
 
+// hasty are the timers of the demo's processes that a reader would not wait for. All others are the defaults.
+var hasty = []string{"AGENTBRIDGE_TASK_LEASE=4s", "AGENTBRIDGE_IDLE_AFTER=2s", "AGENTBRIDGE_SWEEP_EVERY=1s"}
+
 // demo is the story. A promise that is not kept ends it.
 type demo struct {
-	p           *program
-	program     workload.Program // this one, over the demo's directory
-	dir         string
-	alpha, beta *workload.Player
-	id          bridge.ConversationID
-	question    bridge.MessageID
+	p       *program
+	program workload.Program // this one, over the demo's directory
+	dir     string
+	lead    *workload.Player
+	crew    []*hand
+	id      bridge.ConversationID
+	greeted bridge.MessageID
+
+	mu     sync.Mutex // guards output and all below
+	began  time.Time  // of the work
+	tasks  []*step
+	by     map[bridge.TaskID]*step
+	notice string // the line that tells how far the work is; empty: none is shown
 }
 
 func (p *program) demo(ctx context.Context, dir string, kept bool) (err error) {
@@ -58,120 +68,90 @@ func (p *program) demo(ctx context.Context, dir string, kept bool) (err error) {
 	if err != nil {
 		return fmt.Errorf("find own program: %w", err)
 	}
-	d := &demo{p: p, dir: dir, program: workload.Program{Path: self, Data: dir, Stderr: p.stderr}}
-	defer func() {
-		for _, a := range []*workload.Player{d.alpha, d.beta} {
-			if a != nil {
-				err = errors.Join(err, a.Leave())
-			}
-		}
-	}()
+	d := &demo{p: p, dir: dir, program: workload.Program{Path: self, Data: dir, Env: append(hasty, "AGENTBRIDGE_LOG=error"), Stderr: p.stderr}, by: map[bridge.TaskID]*step{}}
+	defer func() { err = errors.Join(err, d.leave()) }()
 	for n, scene := range []struct {
 		title string
 		play  func(context.Context) error
 	}{
-		{"alpha and beta start: two MCP clients, two `agentbridge mcp` processes, no daemon", d.start},
-		{"alpha creates a conversation and gets a single-use code for beta", d.meet},
-		{"beta waits; alpha asks, and forgets a token in the text", d.ask},
-		{"beta answers; alpha sees what became of its message", d.answer},
-		{"beta takes a message, and its process is killed before it could act", d.crash},
+		{"an orchestrator and four workers start: five MCP clients, five `agentbridge mcp` processes, no daemon", d.start},
+		{"the orchestrator creates a conversation; the workers take their seats, by name", d.meet},
+		{"the workers wait for messages; the orchestrator greets them, and forgets a token in the text", d.greet},
+		{"the orchestrator hands out twelve tasks, some after others", d.plan},
+		{"the work", d.work},
+		{"who did what", d.account},
 		{"the audit log is verified", d.verify},
 	} {
 		p.printf("%s\n", p.style(bold, fmt.Sprintf("%d. %s", n+1, scene.title)))
-		if err := scene.play(ctx); err != nil {
-			return fmt.Errorf("scene %d: %w", n+1, err)
-		}
 		if err := p.flush(); err != nil {
 			return err
+		}
+		if err := scene.play(ctx); err != nil {
+			return fmt.Errorf("scene %d: %w", n+1, err)
 		}
 	}
 	p.printf("\nall promises kept, in %.1f s\n", time.Since(began).Seconds())
 	if kept {
-		p.printf("look inside:  agentbridge --data %s show\n              agentbridge --data %s audit show\n", dir, dir)
+		p.printf("look inside:  agentbridge --data %s task list --as lead\n              agentbridge --data %s audit show\n", dir, dir)
 	} else {
 		p.printf("look inside:  agentbridge demo --keep DIR, then agentbridge --data DIR show\n")
 	}
 	p.printf("use it:       name `agentbridge mcp --as NAME` as a server in your MCP client\n")
-	return nil
+	return p.flush()
 }
 
-// see shows what happened.
-func (d *demo) see(format string, args ...any) { d.p.printf("   "+format+"\n", args...) }
-
-// promise is an error if a promise was not kept.
-func promise(kept bool, what string) error {
-	if kept {
-		return nil
+// leave ends the processes that are there.
+func (d *demo) leave() (err error) {
+	if d.lead != nil {
+		err = d.lead.Leave()
 	}
-	return bridge.Errorf(bridge.Internal, "not as promised: %s", what).WithHint("please report it, with the output of agentbridge doctor")
-}
-
-func (d *demo) start(ctx context.Context) (err error) {
-	if d.alpha, err = d.program.Play(ctx, "alpha"); err != nil {
-		return err
+	for _, h := range d.crew {
+		if h.player != nil {
+			err = errors.Join(err, h.player.Leave())
+		}
 	}
-	d.beta, err = d.program.Play(ctx, "beta")
 	return err
 }
 
-func (d *demo) meet(ctx context.Context) error {
-	var made bridge.CreateResult
-	err := d.alpha.Call(ctx, "create_conversation", map[string]any{
-		"role": "writes the parser", "title": "demo", "partners": []any{map[string]any{"name": "beta", "role": "tests the parser"}},
-	}, &made)
-	if err != nil {
-		return err
-	}
-	d.id = made.Conversation
-	d.see("%s, code %s…", d.id, made.Invites[0].Code[:12])
-	code := map[string]any{"code": made.Invites[0].Code}
-	var joined bridge.JoinResult
-	if err := d.beta.Call(ctx, "join_conversation", code, &joined); err != nil {
-		return err
-	}
-	d.see("beta joined as %s; partner %s", joined.You.Rank, joined.Partners[0].Name)
-	again := d.beta.Call(ctx, "join_conversation", code, &joined)
-	d.see("the code a second time: %s", bridge.AsError(again).Message)
-	return promise(errors.Is(again, bridge.Conflict), "a used code is refused")
+// see shows what happened.
+func (d *demo) see(format string, args ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.show(format, args...)
 }
 
-func (d *demo) ask(ctx context.Context) error {
-	secret := "ghp_" + strings.ToLower(rand.Text())[:18] + rand.Text()[:18] // shaped like a token, and nobody's
-	type taken struct {
-		bridge.CheckResult
-		at  time.Time
-		err error
+// show is see for whoever holds mu.
+func (d *demo) show(format string, args ...any) {
+	d.hide()
+	d.p.printf("   "+format+"\n", args...)
+	d.p.flush() // a failure is told at the end of the scene
+	if d.notice != "" {
+		fmt.Fprintf(d.p.stderr, "   %s", d.p.style(dim, d.notice))
 	}
-	woken := make(chan taken, 1)
-	go func() {
-		res, err := d.beta.Check(ctx, 20)
-		woken <- taken{res, time.Now(), err}
-	}()
-	select {
-	case w := <-woken:
-		return errors.Join(w.err, promise(false, "a check waits for messages"))
-	case <-time.After(300 * time.Millisecond): // for the reader: this is the waiting
+}
+
+// progress changes the line that tells on a terminal how far the work is; empty ends it.
+func (d *demo) progress(text string) {
+	if !isTerminal(d.p.stderr) {
+		return
 	}
-	var sent bridge.SendResult
-	err := d.alpha.Call(ctx, "send", map[string]any{"conversation_id": d.id, "message": "Which grammar do you test? CI uses " + secret, "action_type": "question"}, &sent)
-	if err != nil {
-		return err
+	d.hide()
+	if d.notice = text; text != "" {
+		fmt.Fprintf(d.p.stderr, "   %s", d.p.style(dim, text))
 	}
-	stored := time.Now()
-	d.question = sent.Message
-	w := <-woken
-	if w.err != nil {
-		return w.err
+}
+
+// hide takes that line away.
+func (d *demo) hide() {
+	if d.notice != "" {
+		fmt.Fprint(d.p.stderr, "\r\x1b[2K")
 	}
-	d.see("beta's waiting check came back with it, %.1f ms after alpha knew it stored:", max(0, w.at.Sub(stored).Seconds()*1000))
-	if err := promise(len(w.Messages) == 1, "one message arrives once"); err != nil {
-		return err
+}
+
+// promise is an error if a promise was not kept.
+func promise(kept bool, what string, args ...any) error {
+	if kept {
+		return nil
 	}
-	text := w.Messages[0].Text
-	for line := range strings.Lines(text) {
-		d.see("| %s", strings.TrimRight(line, "\n"))
-	}
-	return errors.Join(
-		promise(!strings.Contains(text, secret) && strings.Contains(text, "[REDACTED:") && sent.Redacted == 1, "a secret is masked before it is stored"),
-		promise(strings.Contains(text, "another agent"), "a message says that it is not from the user"))
+	return bridge.Errorf(bridge.Internal, "not as promised: "+what, args...).WithHint("please report it, with the output of agentbridge doctor")
 }
