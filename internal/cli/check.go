@@ -44,7 +44,7 @@ that there is something to read, and nothing is taken.`,
 	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, _ []string) error {
 		// Where nobody reads the output, writing it must fail and not end the process: see below.
 		signal.Ignore(syscall.SIGPIPE)
-		if touched != "" {
+		if cmd.Flags().Changed("touch") {
 			if err := touchable(touched); err != nil {
 				return err
 			}

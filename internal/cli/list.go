@@ -32,9 +32,7 @@ func (p *program) listCommand() *cobra.Command {
 				return
 			}
 			for _, c := range list {
-				for _, problem := range c.Problems {
-					p.printf("%s  %s\n", c.Conversation, p.style(red, problem))
-				}
+				p.problems(string(c.Conversation)+"  ", c)
 			}
 			rows := [][]string{{"CONVERSATION", "STATE", "ENDS", "MESSAGES", "WAITING", "TASKS", "MEMBERS", "TITLE"}}
 			for _, c := range list {
@@ -43,7 +41,7 @@ func (p *program) listCommand() *cobra.Command {
 					state = "paused"
 				}
 				rows = append(rows, []string{
-					string(c.Conversation), state, when(c.ExpiresAt), strconv.FormatInt(c.Messages, 10), strconv.Itoa(c.Waiting), dash(taskCounts(c.Tasks)),
+					string(c.Conversation), state, when(c.ExpiresAt), strconv.FormatInt(c.Messages, 10), strconv.Itoa(c.Waiting), dash(taskShare(c.Tasks)),
 					dash(line(strings.Join(c.Members, ","), 40)), dash(line(c.Title, 40)),
 				})
 			}

@@ -40,7 +40,7 @@ func atTerminal(verb string) error {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
 		return bridge.Errorf(bridge.Denied, "%s is for a person, and there is no terminal", verb).
-			WithHint("type it in a terminal yourself; an agent sends with agentbridge send")
+			WithHint("type it in a terminal yourself; it is not for agents or scripts")
 	}
 	return tty.Close()
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,10 +55,7 @@ func (o *opened) conversation(ctx context.Context, args []string) (bridge.Conver
 // view shows a conversation.
 func (p *program) view(v bridge.View) {
 	p.printf("%s  %s  ends %s  %s\n", p.style(bold, string(v.Conversation)), v.Phase, when(v.ExpiresAt), v.Title)
-	p.paused(time.Now(), v.Summary)
-	for _, problem := range v.Problems {
-		p.printf("%s\n", p.style(red, problem))
-	}
+	p.problems("", v.Summary)
 	if v.Phase == bridge.Forgotten {
 		p.printf("its content was erased; its audit log is kept: %d entries, root %s\n", v.Entries, v.Root)
 		return

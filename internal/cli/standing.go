@@ -52,26 +52,23 @@ func (p *program) conversationStanding(now time.Time, c bridge.ConversationStand
 		p.printf("  %s", title)
 	}
 	p.printf("\n")
-	p.paused(now, c.Summary)
-	for _, problem := range c.Problems {
-		p.printf("  %s\n", p.style(red, problem))
-	}
-	rows := [][]string{{"  NAME", "RANK", "LIVENESS", "SINCE", "STATUS", "UNREAD", "OVERDUE", "HOLDS"}}
+	p.problems("  ", c.Summary)
+	rows := [][]string{{"  NAME", "RANK", "LIVENESS", "FOR", "STATUS", "UNREAD", "OVERDUE", "HOLDS"}}
 	for _, m := range c.Roster {
-		liveness, since := string(m.Liveness), "-"
+		liveness, lasts := string(m.Liveness), "-"
 		switch {
 		case !m.Joined:
 			liveness = "invited"
 		case !m.Since.IsZero():
-			since = age(now, m.Since)
+			lasts = age(now, m.Since)
 		}
 		rows = append(rows, []string{
-			"  " + line(m.Name, 20), string(m.Rank), liveness, since, dash(string(m.Status)), strconv.Itoa(m.Unread), strconv.Itoa(m.Overdue), holds(m.Holds),
+			"  " + line(m.Name, 20), string(m.Rank), liveness, lasts, dash(string(m.Status)), strconv.Itoa(m.Unread), strconv.Itoa(m.Overdue), holds(m.Holds),
 		})
 	}
 	p.table(rows...)
 	for _, w := range c.Waits {
-		p.printf("  %s waits for %s: %s %s since %s\n", w.Who, w.On, waitFor[w.For], w.Subject, age(now, w.Since))
+		p.printf("  %s waits for %s: %s %s (%s)\n", w.Who, w.On, waitFor[w.For], w.Subject, age(now, w.Since))
 	}
 	if tasks := taskCounts(c.Tasks); tasks != "" {
 		p.printf("  tasks: %s\n", tasks)
@@ -85,11 +82,14 @@ var waitFor = map[bridge.WaitFor]string{
 	bridge.WaitTask:   "the end of",
 }
 
-// paused tells of a conversation that is, and how it goes on.
-func (p *program) paused(now time.Time, c bridge.Summary) {
-	if c.PausedAt != nil {
-		by := map[string]string{bridge.PersonName: "you", bridge.ProgramName: "the loop guard"}[c.PausedBy]
-		p.printf("  %s\n", p.style(yellow, fmt.Sprintf("paused by %s since %s: agentbridge resume %s", by, age(now, *c.PausedAt), c.Conversation)))
+// problems shows what is wrong with a conversation. That it is paused is meant, so it says how it goes on.
+func (p *program) problems(indent string, c bridge.Summary) {
+	for _, problem := range c.Problems {
+		if c.PausedAt != nil && strings.HasPrefix(problem, "paused") {
+			p.printf("%s%s\n", indent, p.style(yellow, fmt.Sprintf("%s: agentbridge resume %s", problem, c.Conversation)))
+		} else {
+			p.printf("%s%s\n", indent, p.style(red, problem))
+		}
 	}
 }
 
@@ -102,6 +102,18 @@ func taskCounts(counts map[bridge.TaskState]int) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// taskShare says how many of all tasks are done: 5/12 done.
+func taskShare(counts map[bridge.TaskState]int) string {
+	all := 0
+	for _, n := range counts {
+		all += n
+	}
+	if all == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d done", counts[bridge.TaskDone], all)
 }
 
 // holds shows the tasks that a member holds: the first, and how many more.

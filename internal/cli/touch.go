@@ -10,6 +10,9 @@ import (
 
 // touchable refuses, before anything is taken, a path at which no file can be.
 func touchable(path string) error {
+	if path == "" {
+		return untouched("no file is named")
+	}
 	info, err := os.Stat(filepath.Dir(path))
 	if err != nil || !info.IsDir() {
 		return untouched("%s is no directory", filepath.Dir(path))
