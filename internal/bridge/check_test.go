@@ -95,6 +95,7 @@ func TestAck_HoweverLateUnlessAnotherHasIt(t *testing.T) {
 		w := newWorld(t)
 		a, b := w.remote("alpha"), w.remote("beta")
 		id := w.talk(a, b)
+		w.mayLeave(a, b)
 		w.say(a, "x")
 		first := w.check(b, bridge.CheckRequest{})
 		time.Sleep(time.Hour)
@@ -160,6 +161,7 @@ func TestCheck_AfterTheLastAttemptTheDeliveryIsDeadAndTheSenderIsTold(t *testing
 		w := newWorld(t)
 		a, b := w.remote("alpha"), w.remote("beta")
 		id := w.talk(a, b)
+		w.mayLeave(a, b)
 		w.say(a, "x")
 		for i := range 8 {
 			if got := w.check(b, bridge.CheckRequest{}); len(got.Messages) != 1 || got.Messages[0].Redelivered != (i > 0) {

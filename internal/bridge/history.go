@@ -134,7 +134,8 @@ func head(tx Tx, log string) (head audit.Head, err error) {
 	return head, head.UnmarshalBinary(raw)
 }
 
-// Export emits everything about one conversation, a value at a time, in the order conversation, member, message, delivery, entry.
+// Export emits everything about one conversation, a value at a time, in the order conversation, member, message, delivery, task,
+// entry.
 func (s *Service) Export(ctx context.Context, id ConversationID, emit func(kind string, value any) error) error {
 	v, err := s.Show(ctx, id)
 	if err != nil {
@@ -176,6 +177,21 @@ func (s *Service) Export(ctx context.Context, id ConversationID, emit func(kind 
 			if err := emit("delivery", DeliveryReport{id, d}); err != nil {
 				return err
 			}
+		}
+	}
+	for after := int64(0); ; { // their numbers have no gaps
+		page, err := s.Tasks(ctx, id, after, historyPage)
+		if err != nil {
+			return err
+		}
+		for _, t := range page {
+			if err := emit("task", t); err != nil {
+				return err
+			}
+			after++
+		}
+		if len(page) < historyPage {
+			break
 		}
 	}
 	lines, err := s.AuditEntries(ctx, AuditFilter{Conversation: id})

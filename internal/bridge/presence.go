@@ -54,12 +54,9 @@ func (s *Service) sight(tx Tx, agent AgentID) (Sighting, error) {
 	return s.best(all), err
 }
 
-// sightProcesses is what was seen of an agent's processes and connections, its passing commands left out. It is known if there were any
-// lately.
-func (s *Service) sightProcesses(tx Tx, agent AgentID) (seen Sighting, known bool, err error) {
-	all, err := tx.Presence(agent)
-	lasting := slices.DeleteFunc(slices.Clone(all), func(p Presence) bool { return p.Instance == instanceShell })
-	return s.best(lasting), len(lasting) > 0, err
+// lasting leaves out an agent's passing commands: what it keeps running or connected.
+func lasting(all []Presence) []Presence {
+	return slices.DeleteFunc(slices.Clone(all), func(p Presence) bool { return p.Instance == instanceShell })
 }
 
 // best gathers what was seen of several instances. An agent is as well as its best one: one that ended says nothing while another

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -10,8 +11,11 @@ import (
 	"agentbridge/internal/audit"
 )
 
-// recentShown is how many of the newest messages a view shows.
-const recentShown = 20
+// recentShown is how many of the newest messages a view shows, tasksShown how many tasks.
+const (
+	recentShown = 20
+	tasksShown  = 50
+)
 
 // List shows the conversations, newest first: those that can still be read, or all.
 func (s *Service) List(ctx context.Context, all bool) (list []Summary, err error) {
@@ -40,7 +44,10 @@ func (s *Service) List(ctx context.Context, all bool) (list []Summary, err error
 func (s *Service) summary(tx Tx, c Conversation) (Summary, []PartnerState, error) {
 	sum := Summary{
 		Conversation: c.ID, Title: c.Title, Phase: phase(c, tx.Now()), CreatedAt: c.CreatedAt, ExpiresAt: c.ExpiresAt,
-		Members: []string{}, Messages: c.LastSeq, Problems: []string{},
+		Members: []string{}, Messages: c.LastSeq, Tasks: map[TaskState]int{}, PausedBy: c.PausedBy, Problems: []string{},
+	}
+	if !c.PausedAt.IsZero() {
+		sum.PausedAt = &c.PausedAt
 	}
 	if sum.Phase == Forgotten {
 		return sum, nil, nil
@@ -61,35 +68,16 @@ func (s *Service) summary(tx Tx, c Conversation) (Summary, []PartnerState, error
 	if err != nil {
 		return sum, nil, err
 	}
-	for i, m := range members {
-		sum.Waiting += waiting[i]
-		if sum.Phase == Open {
-			sum.Problems = append(sum.Problems, s.problems(m, states[i], waiting[i])...)
-		}
+	for _, n := range waiting {
+		sum.Waiting += n
 	}
-	if left := c.ExpiresAt.Sub(tx.Now()); sum.Phase == Open && !tx.Now().Before(warnAt(c)) {
-		sum.Problems = append(sum.Problems, fmt.Sprintf("ends in %s", left.Round(time.Minute)))
+	if sum.Tasks, err = tx.CountTasks(c.ID); err != nil {
+		return sum, nil, err
 	}
-	return sum, states, nil
-}
-
-// problems says what is wrong with a member of an open conversation.
-func (s *Service) problems(m Member, p PartnerState, waiting int) (list []string) {
-	switch {
-	case !m.Present():
-		list = append(list, m.Name+" was invited and has not joined")
-	case p.Liveness == Silent || p.Liveness == Gone:
-		list = append(list, fmt.Sprintf("%s is %s", m.Name, p.Liveness))
+	if sum.Phase == Open {
+		sum.Problems, err = s.problems(tx, c, members, states, waiting)
 	}
-	if m.Status == Blocked {
-		list = append(list, m.Name+" says it is blocked")
-	}
-	if waiting >= s.conf.InboxDepth {
-		list = append(list, m.Name+"'s inbox is full")
-	} else if waiting > 0 && (p.Liveness == Silent || p.Liveness == Gone) {
-		list = append(list, fmt.Sprintf("waiting for %s: %d unread", m.Name, waiting))
-	}
-	return list
+	return sum, states, err
 }
 
 // Show tells all about one conversation, for the person.
@@ -142,7 +130,7 @@ func (r *room) narrow(v *View) {
 }
 
 func (s *Service) view(tx Tx, c Conversation) (v View, err error) {
-	v = View{Roster: []PartnerState{}, Invites: []InviteState{}, Recent: []Message{}, Deliveries: []DeliveryReport{}}
+	v = View{Roster: []PartnerState{}, Invites: []InviteState{}, Recent: []Message{}, Deliveries: []DeliveryReport{}, LiveTasks: []TaskView{}}
 	if v.Summary, v.Roster, err = s.summary(tx, c); err != nil {
 		return v, err
 	}
@@ -163,6 +151,9 @@ func (s *Service) view(tx Tx, c Conversation) (v View, err error) {
 	for _, i := range invites {
 		v.Invites = append(v.Invites, InviteState{i.Name, i.CreatedAt, i.ExpiresAt, inviteState(i, tx.Now())})
 	}
+	if v.LiveTasks, err = s.liveTasks(tx, c.ID); err != nil {
+		return v, err
+	}
 	var head audit.Head
 	if err := head.UnmarshalBinary(c.Head); err != nil {
 		return v, fmt.Errorf("log %s: %w", c.ID, err)
@@ -170,6 +161,29 @@ func (s *Service) view(tx Tx, c Conversation) (v View, err error) {
 	root := head.Root()
 	v.Entries, v.Root = head.Size, base64.StdEncoding.EncodeToString(root[:])
 	return v, nil
+}
+
+// liveTasks are the tasks of a conversation that are open or claimed, in the order of adding, as many as are shown.
+func (s *Service) liveTasks(tx Tx, id ConversationID) ([]TaskView, error) {
+	open, err := tx.Tasks(id, TaskOpen, 0, tasksShown)
+	if err != nil {
+		return nil, err
+	}
+	claimed, err := tx.Tasks(id, TaskClaimed, 0, tasksShown)
+	if err != nil {
+		return nil, err
+	}
+	live := append(open, claimed...)
+	slices.SortFunc(live, func(a, b Task) int { return cmp.Compare(a.N, b.N) })
+	views := []TaskView{}
+	for _, t := range live[:min(len(live), tasksShown)] {
+		v, err := s.taskView(tx, t)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, v)
+	}
+	return views, nil
 }
 
 func inviteState(i Invite, now time.Time) string {

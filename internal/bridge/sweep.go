@@ -15,7 +15,14 @@ type SweepReport struct {
 	Warned    int // conversations whose members were told that the end is near
 	Buried    int // conversations over for an hour
 	Erased    int // conversations whose content was erased
-	Beats     int // agents that are connected to this process
+
+	Beats      int // agents whose connection to this process was written down
+	Reopened   int // tasks that are open again because their lease was lost
+	Failed     int // tasks that failed because their attempts are spent
+	Nudged     int // holders told that a lease of theirs ends soon, each task counted
+	Silenced   int // members that fell silent
+	Recovered  int // members that are back
+	Reassigned int // tasks given to another member
 }
 
 // Bounds of a sweep.
@@ -24,23 +31,51 @@ const (
 	presenceKept = 24 * time.Hour
 )
 
-// Sweep is one pass over everything that falls due with time: lapsed deliveries, dead letters, the end of conversations and the
-// warning before it, retention, and the counts of refusals. Any number of processes may sweep at once; what one has done, the
-// next finds done. A failure in one conversation does not keep it from the others.
+// Sweep is one pass over everything that falls due with time: heartbeats of whoever is connected to this process, lapsed deliveries
+// and dead letters, members that fell silent or are back and their tasks, leases that end, the end of conversations and the warning
+// before it, retention, and the counts of refusals. Any number of processes may sweep at once; what one has done, the next finds done.
+// A failure in one conversation does not keep it from the others.
+//
+// What it costs grows with what is under way (seats, leases, held deliveries), not with what has ended nor with tasks that wait.
 func (s *Service) Sweep(ctx context.Context) (rep SweepReport, err error) {
-	if err := s.watch(ctx); err != nil {
+	// Heartbeats first: who is connected must not look silent.
+	if err := errors.Join(s.watch(ctx), s.writeBeats(ctx, &rep)); err != nil {
 		return rep, err
 	}
-	err = errors.Join(s.sweepHolders(ctx, &rep), s.sweepDue(ctx, &rep), s.writeRefusals(ctx))
+	// Seats before leases, so that the alert of a silence can say what became of the tasks.
+	err = errors.Join(s.sweepHolders(ctx, &rep), s.sweepSeats(ctx, &rep), s.sweepLeases(ctx, &rep), s.sweepDue(ctx, &rep), s.writeRefusals(ctx))
 	return rep, err
+}
+
+// add counts what else was done.
+func (rep *SweepReport) add(did SweepReport) {
+	rep.Reclaimed, rep.Dead = rep.Reclaimed+did.Reclaimed, rep.Dead+did.Dead
+	rep.Warned, rep.Buried, rep.Erased = rep.Warned+did.Warned, rep.Buried+did.Buried, rep.Erased+did.Erased
+	rep.Reopened, rep.Failed, rep.Nudged = rep.Reopened+did.Reopened, rep.Failed+did.Failed, rep.Nudged+did.Nudged
+	rep.Silenced, rep.Recovered, rep.Reassigned = rep.Silenced+did.Silenced, rep.Recovered+did.Recovered, rep.Reassigned+did.Reassigned
+}
+
+// sweepRoom runs one step of a sweep in one conversation, and counts what it did once that is known to be committed.
+func (s *Service) sweepRoom(ctx context.Context, id ConversationID, rep *SweepReport, step func(*room) (SweepReport, error)) error {
+	var did SweepReport
+	err := s.inRoom(ctx, id, func(r *room) (err error) {
+		did, err = step(r)
+		return err
+	})
+	if err == nil {
+		rep.add(did)
+	}
+	return gone(err)
+}
+
+// seat names a member's seat.
+type seat struct {
+	conversation ConversationID
+	name         string
 }
 
 // sweepHolders takes back what instances that lapsed still hold.
 func (s *Service) sweepHolders(ctx context.Context, rep *SweepReport) error {
-	type seat struct {
-		conversation ConversationID
-		name         string
-	}
 	var seats []seat
 	err := s.store.View(ctx, func(tx Tx) error {
 		seats = nil
@@ -60,15 +95,10 @@ func (s *Service) sweepHolders(ctx context.Context, rep *SweepReport) error {
 		return nil
 	})
 	for _, at := range seats {
-		var back, dead int // read only once they are known to be committed
-		one := s.inRoom(ctx, at.conversation, func(r *room) (err error) {
-			back, dead, err = r.reclaim(at.name)
-			return err
-		})
-		if one == nil {
-			rep.Reclaimed, rep.Dead = rep.Reclaimed+back, rep.Dead+dead
-		}
-		err = errors.Join(err, gone(one))
+		err = errors.Join(err, s.sweepRoom(ctx, at.conversation, rep, func(r *room) (did SweepReport, err error) {
+			did.Reclaimed, did.Dead, err = r.reclaim(at.name)
+			return did, err
+		}))
 	}
 	return err
 }
@@ -81,16 +111,7 @@ func (s *Service) sweepDue(ctx context.Context, rep *SweepReport) error {
 		return err
 	})
 	for _, id := range ids {
-		var did SweepReport // read only once it is known to be committed
-		one := s.inRoom(ctx, id, func(r *room) (err error) {
-			did, err = r.age()
-			return err
-		})
-		if one == nil {
-			rep.Warned, rep.Buried = rep.Warned+did.Warned, rep.Buried+did.Buried
-			rep.Dead, rep.Erased = rep.Dead+did.Dead, rep.Erased+did.Erased
-		}
-		err = errors.Join(err, gone(one))
+		err = errors.Join(err, s.sweepRoom(ctx, id, rep, (*room).age))
 	}
 	return err
 }
@@ -157,7 +178,7 @@ func (r *room) end() (dead int, err error) {
 		}
 		lost = append(lost, unacked...)
 	}
-	if err := r.bury(lost, DeadExpired); err != nil {
+	if err := errors.Join(r.bury(lost, DeadExpired), r.endLeases()); err != nil {
 		return 0, err
 	}
 	r.c.BuriedAt = r.now
