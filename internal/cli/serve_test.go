@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"agentbridge/internal/bridge"
 	"agentbridge/internal/workload"
@@ -142,6 +145,123 @@ func TestServe_LetsNobodyInWithoutAToken(t *testing.T) {
 		res.Body.Close()
 		if res.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(res.Header.Get("WWW-Authenticate"), "Bearer") {
 			t.Errorf("with authorization %q: %s, want 401 and a challenge", authorization, res.Status)
+		}
+	}
+}
+
+// page asks a hub for one of its pages under a host name, and gives status and text.
+func page(t *testing.T, method, url, host string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if host != "" {
+		req.Host = host
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+func TestServe_SaysHowItIsAndItsNumbersAreThoseOfStatus(t *testing.T) {
+	dir := dataPath(t)
+	url, _ := hub(t, dir)
+	base := strings.TrimSuffix(url, "/mcp")
+	alpha, beta := remote(t, url, dir, "alpha"), connect(t, dir, "beta")
+	var made bridge.CreateResult
+	var joined bridge.JoinResult
+	partners := []any{map[string]any{"name": "beta", "role": "tester"}, map[string]any{"name": "gamma", "role": "writer"}}
+	if err := alpha.Call(t.Context(), "create_conversation", map[string]any{"role": "lead", "partners": partners}, &made); err != nil {
+		t.Fatal(err)
+	}
+	if err := beta.Call(t.Context(), "join_conversation", map[string]any{"code": made.Invites[0].Code}, &joined); err != nil {
+		t.Fatal(err)
+	}
+	send(t, alpha, "words of an agent")
+	for _, title := range []string{"first", "second"} {
+		if err := alpha.Call(t.Context(), "add_task", map[string]any{"title": title + " words"}, &bridge.AddTaskResult{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := beta.Call(t.Context(), "claim_task", map[string]any{}, &bridge.ClaimTaskResult{}); err != nil {
+		t.Fatal(err)
+	}
+
+	code, text := page(t, "GET", base+"/healthz", "")
+	var health struct{ Status string }
+	if err := json.Unmarshal([]byte(text), &health); err != nil || code != 200 || health.Status != "ok" {
+		t.Errorf("/healthz: %d %s, want 200 and ok", code, text)
+	}
+	code, text = page(t, "GET", base+"/metrics", "")
+	if code != 200 || strings.Contains(text, "words") {
+		t.Errorf("/metrics: %d; want 200, and nothing that an agent wrote:\n%s", code, text)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func(name string, labels ...string) (sum float64) {
+		for _, m := range families["agentbridge_"+name].GetMetric() {
+			here := 0
+			for _, l := range m.GetLabel() {
+				if slices.Contains(labels, l.GetName()+"="+l.GetValue()) {
+					here++
+				}
+			}
+			if here == len(labels) {
+				sum += m.GetGauge().GetValue()
+			}
+		}
+		return sum
+	}
+	out, stderr, status := run(t, "status", "--data", dir, "--json")
+	if status != 0 {
+		t.Fatal(stderr)
+	}
+	var stands bridge.Standing
+	if err := json.Unmarshal([]byte(out), &stands); err != nil {
+		t.Fatal(err)
+	}
+	c := stands.Conversations[0]
+	if got, want := number("unacked_deliveries"), float64(c.Waiting); got != want || want == 0 {
+		t.Errorf("%v deliveries are unacked, status says %v", got, want)
+	}
+	for _, state := range []bridge.TaskState{bridge.TaskOpen, bridge.TaskClaimed, bridge.TaskDone} {
+		if got, want := number("tasks", "state="+string(state)), float64(c.Tasks[state]); got != want {
+			t.Errorf("%v tasks are %s, status says %v", got, state, want)
+		}
+	}
+	if c.Tasks[bridge.TaskClaimed] != 1 || c.Tasks[bridge.TaskOpen] != 1 {
+		t.Errorf("the tasks: %v", c.Tasks)
+	}
+	for _, m := range c.Roster {
+		want := 0.0
+		if m.Joined {
+			want = 1
+		}
+		if got := number("member_liveness", "member="+m.Name, "liveness="+string(m.Liveness), "conversation="+string(c.Conversation)); got != want {
+			t.Errorf("%s is %s: %v, status says %v", m.Name, m.Liveness, got, want)
+		}
+	}
+
+	for _, tt := range []struct {
+		method, path, host string
+		want               int
+	}{
+		{"HEAD", "/healthz", "", 200}, {"POST", "/healthz", "", 405}, {"POST", "/metrics", "", 405},
+		{"GET", "/healthz", "rebound.example.com", 403}, {"GET", "/metrics", "rebound.example.com", 403},
+	} {
+		if code, _ := page(t, tt.method, base+tt.path, tt.host); code != tt.want {
+			t.Errorf("%s %s for %q: %d, want %d", tt.method, tt.path, tt.host, code, tt.want)
 		}
 	}
 }
