@@ -102,8 +102,8 @@ func (s *Service) Close(ctx context.Context, id ConversationID) error {
 	})
 }
 
-// RevokeMember takes a member's seat away at once. What was not delivered to it is dead, and its senders are told. The name can be
-// invited again.
+// RevokeMember takes a member's seat away at once. What was not delivered to it is dead, and its senders are told. The tasks it held are
+// open again, or failed where their attempts are spent, and what was assigned to it is for whoever is free. The name can be invited again.
 func (s *Service) RevokeMember(ctx context.Context, id ConversationID, name string) error {
 	return s.inRoom(ctx, id, func(r *room) error {
 		m, ok := r.member(name)
@@ -133,6 +133,9 @@ func (s *Service) RevokeMember(ctx context.Context, id ConversationID, name stri
 			r.tx.Notify(Inbox(m.Agent)) // its waits end now
 		}
 		if err := r.bury(lost, DeadRevoked); err != nil {
+			return err
+		}
+		if err := r.releaseAll(name); err != nil {
 			return err
 		}
 		return r.announce(fmt.Sprintf("The person in charge revoked %s: it is no longer a member.", name), r.present()...)

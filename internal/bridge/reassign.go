@@ -66,6 +66,36 @@ func (r *room) move(from Member, h health, tasks *fates) error {
 	return nil
 }
 
+// releaseAll takes back what a member that was revoked holds or is assigned.
+func (r *room) releaseAll(name string) error {
+	leases, err := r.tx.Leases(r.c.ID)
+	if err != nil {
+		return err
+	}
+	for _, l := range leases {
+		if l.Holder != name {
+			continue
+		}
+		t, err := r.tx.Task(l.Conversation, l.Task)
+		if err != nil {
+			return err
+		}
+		if _, err := r.lapse(t, "its holder was revoked"); err != nil {
+			return err
+		}
+	}
+	assigned, err := r.tx.Assigned(r.c.ID, name)
+	if err != nil {
+		return err
+	}
+	for _, t := range assigned {
+		if _, err := r.assignTo(t, Member{}, PersonName); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // candidates are the members that may get a task of this one.
 func (r *room) candidates(from Member) (list []candidate, err error) {
 	in, err := watching(r.tx)

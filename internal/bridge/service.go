@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"agentbridge/internal/redact"
@@ -76,6 +77,7 @@ type Service struct {
 	onlyOf      sync.Map // AgentID to ConversationID: what was its only one a moment ago
 	lastSeen    recent   // by Instance: when its progress was written
 	attending   attendance
+	sweeping    atomic.Bool // this process has swept
 
 	mu        sync.Mutex // guards refusals, unseen, unclaimed
 	refusals  map[refusal]int

@@ -178,7 +178,10 @@ func (r *room) end() (dead int, err error) {
 		}
 		lost = append(lost, unacked...)
 	}
-	if err := errors.Join(r.bury(lost, DeadExpired), r.endLeases()); err != nil {
+	if err := r.bury(lost, DeadExpired); err != nil {
+		return 0, err
+	}
+	if err := r.endLeases(); err != nil {
 		return 0, err
 	}
 	r.c.BuriedAt = r.now

@@ -44,32 +44,81 @@ func (s *Service) watch(ctx context.Context) error {
 		due = gap >= watchEvery || gap < 0
 		return err
 	})
-	if err != nil || !due {
+	if err != nil {
 		return err
 	}
-	return s.store.Update(ctx, Deployment, func(tx Tx) error {
-		w, err := readWatch(tx)
+	if due {
+		gap, err := commit(ctx, s.store.Update, Deployment, s.noteWatch)
 		if err != nil {
 			return err
 		}
-		gap := tx.Now().Sub(w.At)
-		if !w.At.IsZero() && (gap > jump+watchEvery || gap < -jump) {
-			w.Until, w.Epoch = w.At, tx.Now()
-			if err := recordDeployment(tx, ProgramName, "clock", "watch", facts{"gap": gap.Round(time.Second).String()}); err != nil {
-				return err
-			}
+		if gap != 0 {
 			s.log.Info("clock jumped, or nobody was watching; leases and silence count from now", "gap", gap)
 		}
-		w.At = tx.Now()
-		raw, err := json.Marshal(w)
+	}
+	s.sweeping.Store(true)
+	return nil
+}
+
+// noteWatch notes that somebody is watching now, and gives the gap after which timers begin anew; 0: there was none.
+func (s *Service) noteWatch(tx Tx) (gap time.Duration, err error) {
+	w, err := readWatch(tx)
+	if err != nil {
+		return 0, err
+	}
+	now := tx.Now()
+	// Whoever sweeps all the time, however seldom, leaves no gap; but a process that begins and finds that nobody has watched lately
+	// knows that those who need one for their heartbeats could not show themselves, as when a hub is started anew.
+	longest := jump + watchEvery
+	if !s.sweeping.Load() {
+		longest = 2 * watchEvery
+	}
+	if d := now.Sub(w.At); !w.At.IsZero() && (d > longest || d < -jump) {
+		gap = d.Round(time.Second)
+		w.Until, w.Epoch = w.At, now
+		if err := recordDeployment(tx, ProgramName, "clock", "watch", facts{"gap": gap.String()}); err != nil {
+			return 0, err
+		}
+		if d < 0 {
+			if err := unforesee(tx); err != nil {
+				return 0, err
+			}
+		}
+	}
+	w.At = now
+	raw, err := json.Marshal(w)
+	if err != nil {
+		return 0, err
+	}
+	if err := errors.Join(tx.DropPresence(now.Add(-presenceKept)), tx.DropSendings(now.Add(-alertKnown))); err != nil {
+		return 0, err
+	}
+	return gap, tx.PutMeta(metaWatch, raw)
+}
+
+// unforesee makes heartbeats that lie ahead, because the clock was set back, heartbeats of now. [Tx.TouchPresence] would leave them
+// where they are until the clock is there again.
+func unforesee(tx Tx) error {
+	agents, err := tx.Agents()
+	if err != nil {
+		return err
+	}
+	for _, a := range agents {
+		all, err := tx.Presence(a.ID)
 		if err != nil {
 			return err
 		}
-		if err := tx.DropPresence(tx.Now().Add(-presenceKept)); err != nil {
-			return err
+		for _, p := range all {
+			if !p.HeartbeatAt.After(tx.Now()) {
+				continue
+			}
+			p.HeartbeatAt = tx.Now()
+			if err := tx.PutPresence(p); err != nil {
+				return err
+			}
 		}
-		return tx.PutMeta(metaWatch, raw)
-	})
+	}
+	return nil
 }
 
 // watched says which time counts for leases and silence: that before until, and that since epoch. In between nobody watched, or the
