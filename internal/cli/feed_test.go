@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/workload"
 )
 
 func TestTail_FollowsUntilInterrupted(t *testing.T) {
@@ -101,5 +102,64 @@ func TestCheck_InterruptedTakesNothing(t *testing.T) {
 	send(t, alpha, "later")
 	if got := check(t, connect(t, dir, "beta"), 5); len(got.Messages) != 1 || got.Messages[0].Redelivered {
 		t.Errorf("then beta got %+v, want the message for the first time", got.Messages)
+	}
+}
+
+func TestTail_TellsHowTasksGo(t *testing.T) {
+	dir := dataPath(t)
+	alpha, beta := connect(t, dir, "alpha"), connect(t, dir, "beta")
+	meet(t, alpha, beta)
+	call := func(a *workload.Player, tool string, arguments map[string]any) (res bridge.ClaimTaskResult) {
+		t.Helper()
+		if err := a.Call(t.Context(), tool, arguments, &res); err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	call(alpha, "add_task", map[string]any{"title": "over"})
+	over := call(beta, "claim_task", map[string]any{})
+	call(beta, "update_task", map[string]any{"task_id": over.Task.ID, "action": "complete", "lease_token": over.LeaseToken})
+
+	cmd := exec.Command(os.Args[0], "tail", "--data", dir, "--json")
+	cmd.Args[0], cmd.Stderr = "agentbridge", os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	lines := bufio.NewScanner(out)
+	wants := func(title string, state bridge.TaskState, holder string) {
+		t.Helper()
+		for lines.Scan() {
+			var e event
+			if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+				t.Fatalf("%q: %v", lines.Text(), err)
+			}
+			if e.Kind != "task" {
+				continue
+			}
+			if e.Task.Title != title || e.Task.State != state || e.Task.Holder != holder {
+				t.Fatalf("told of %+v, want %q %s by %q", e.Task, title, state, holder)
+			}
+			return
+		}
+		t.Fatalf("the feed ended: %v", lines.Err())
+	}
+	call(alpha, "add_task", map[string]any{"title": "first"})
+	wants("first", bridge.TaskOpen, "")
+	call(alpha, "add_task", map[string]any{"title": "second"})
+	wants("second", bridge.TaskOpen, "")
+	for _, end := range []struct {
+		title, action string
+		state         bridge.TaskState
+		holder        string
+	}{{"first", "release", bridge.TaskOpen, ""}, {"first", "complete", bridge.TaskDone, "beta"}, {"second", "fail", bridge.TaskFailed, "beta"}} {
+		got := call(beta, "claim_task", map[string]any{})
+		wants(end.title, bridge.TaskClaimed, "beta")
+		call(beta, "update_task", map[string]any{"task_id": got.Task.ID, "action": end.action, "lease_token": got.LeaseToken})
+		wants(end.title, end.state, end.holder)
 	}
 }

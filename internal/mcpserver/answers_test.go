@@ -18,6 +18,7 @@ type told struct {
 	x                                  *exchange
 	arrived, written                   int // when, in events; 0: never
 	answered, cancelled, gone, claimed bool
+	task                               bool // its answer holds a task, which is never implied
 }
 
 // TestImplied_OnlyWhatWasWrittenBefore plays random histories of two lines and compares each answer with the definition: a batch is
@@ -42,11 +43,17 @@ func TestImplied_OnlyWhatWasWrittenBefore(t *testing.T) {
 			return requests[rapid.SampledFrom(ids).Draw(t, "request")]
 		}
 		receipt := func(r *told) bridge.Receipt { return bridge.Receipt(fmt.Sprint("rcpt_", r.x.line, r.x.id.Raw())) }
+		holding := func(r *told) held {
+			if r.task {
+				return held{claim: claim{task: bridge.TaskID(receipt(r)), leaseToken: 1}}
+			}
+			return held{batch: receipt(r)}
+		}
 		steps := map[string]func(){
 			"arrive": func() {
 				n := len(requests)
 				id, _ := jsonrpc.MakeID(float64(n))
-				r := &told{arrived: now, x: &exchange{line: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "line"), id: id, end: func() {}}}
+				r := &told{arrived: now, task: rapid.Bool().Draw(t, "task"), x: &exchange{line: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "line"), id: id, end: func() {}}}
 				a.arrived(r.x, a.moment())
 				requests[fmt.Sprint(n)] = r
 			},
@@ -55,7 +62,7 @@ func TestImplied_OnlyWhatWasWrittenBefore(t *testing.T) {
 				if r == nil {
 					return
 				}
-				if got := a.answered(r.x, held{batch: receipt(r)}); got == r.cancelled {
+				if got := a.answered(r.x, holding(r)); got == r.cancelled {
 					t.Fatalf("answered(%v) = %v, cancelled = %v", r.x.id.Raw(), got, r.cancelled)
 				}
 				r.answered = !r.cancelled
@@ -73,7 +80,7 @@ func TestImplied_OnlyWhatWasWrittenBefore(t *testing.T) {
 				if r := pick(func(r *told) bool { return r.written == 0 && !r.gone }); r != nil {
 					var want held
 					if r.answered && !r.cancelled {
-						want.batch = receipt(r)
+						want = holding(r)
 					}
 					if lost := a.over(r.x, false); lost != want {
 						t.Fatalf("lost %v, want %v", lost, want)
@@ -90,6 +97,12 @@ func TestImplied_OnlyWhatWasWrittenBefore(t *testing.T) {
 					r.cancelled = true
 				}
 			},
+			"use": func() {
+				if r := pick(func(r *told) bool { return r.task && r.written != 0 }); r != nil {
+					a.used(r.x.line, holding(r).claim.task, 1)
+					r.claimed = true
+				}
+			},
 			"check": func() {
 				r := pick(func(*told) bool { return true })
 				if r == nil {
@@ -97,7 +110,7 @@ func TestImplied_OnlyWhatWasWrittenBefore(t *testing.T) {
 				}
 				var want []bridge.Receipt
 				for _, q := range requests {
-					if q.x.line == r.x.line && q.written != 0 && q.written < r.arrived && !q.cancelled && !q.claimed {
+					if !q.task && q.x.line == r.x.line && q.written != 0 && q.written < r.arrived && !q.cancelled && !q.claimed {
 						want = append(want, receipt(q))
 					}
 				}
