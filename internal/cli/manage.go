@@ -106,7 +106,7 @@ func (p *program) exportCommand() *cobra.Command {
 		Use:   "export ID",
 		Short: "Write all of a conversation as JSON Lines",
 		Long: `Write all of a conversation to stdout, one JSON value a line: {"kind":KIND,"value":…}, where KIND is conversation, member, message,
-delivery or entry, in this order.`,
+delivery, task or entry, in this order.`,
 		Args:              count(1, 1, "one conversation"),
 		ValidArgsFunction: p.completeFirstConversation,
 	}
