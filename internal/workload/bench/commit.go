@@ -10,7 +10,7 @@ import (
 	_ "modernc.org/sqlite" // the driver that the product uses
 )
 
-// commits is the other half of the floor: one transaction that writes the rows that a send writes, and nothing else, from
+// commits is the other half of a floor: one transaction that writes the rows that a call writes, and nothing else, from
 // statements prepared once, on a copy of the store beside the original.
 type commits struct {
 	conn   *sql.Conn
@@ -19,16 +19,32 @@ type commits struct {
 	n      int64
 }
 
-// clone writes a table's newest row again, with its key moved on.
+// clone writes a table's newest row again, as it is or with its key moved on.
 type clone struct {
 	stmt   *sql.Stmt
 	values []any
 	key    []int // which values are moved on
 }
 
-// openCommits copies the store, in which at least one message was sent, with SQLite's own means.
-func openCommits(ctx context.Context, data string) (*commits, error) {
-	copied := filepath.Join(data, "floor.db")
+// written is a table that a transaction writes: a new row like its newest, or the newest again.
+type written struct {
+	table string
+	where string   // finds the newest row
+	key   []string // of a new row, the columns that are moved on; empty: the row itself is written again
+}
+
+// What transactions write. The conversation's row goes with all of them.
+var (
+	newMessage       = written{"messages", "ORDER BY seq DESC LIMIT 1", []string{"seq", "id"}}
+	newDelivery      = written{"deliveries", "ORDER BY seq DESC LIMIT 1", []string{"seq"}}
+	newEntry         = written{"entries", "WHERE log LIKE 'conv_%' ORDER BY n DESC LIMIT 1", []string{"n"}}
+	sameTask         = written{table: "tasks", where: "ORDER BY n DESC LIMIT 1"}
+	sameConversation = written{table: "conversations", where: "LIMIT 1"}
+)
+
+// openCommits copies the store, in which each of these was written before, with SQLite's own means. The name tells copies apart.
+func openCommits(ctx context.Context, data, name string, writes ...written) (*commits, error) {
+	copied := filepath.Join(data, name+"-floor.db")
 	if err := vacuumInto(ctx, filepath.Join(data, "bridge.db"), copied); err != nil {
 		return nil, err
 	}
@@ -40,29 +56,13 @@ func openCommits(ctx context.Context, data string) (*commits, error) {
 	if c.conn, err = db.Conn(ctx); err != nil {
 		return nil, err
 	}
-	for _, t := range []struct {
-		table, newest string
-		key           []string
-	}{
-		{"messages", "seq", []string{"seq", "id"}},
-		{"deliveries", "seq", []string{"seq"}},
-		{"entries", "n", []string{"n"}},
-	} {
-		where := "ORDER BY " + t.newest + " DESC LIMIT 1"
-		if t.table == "entries" {
-			where = "WHERE log LIKE 'conv_%' " + where
-		}
-		cl, err := c.clone(ctx, t.table, where, t.key)
+	for _, w := range append(writes, sameConversation) {
+		cl, err := c.clone(ctx, w)
 		if err != nil {
 			return nil, err
 		}
 		c.tables = append(c.tables, cl)
 	}
-	update, err := c.update(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c.tables = append(c.tables, update)
 	return c, nil
 }
 
@@ -97,38 +97,33 @@ func (c *commits) row(ctx context.Context, table, where string) (columns []strin
 	return columns, values, rows.Scan(targets...)
 }
 
-func (c *commits) clone(ctx context.Context, table, where string, key []string) (cl clone, err error) {
-	columns, values, err := c.row(ctx, table, where)
+func (c *commits) clone(ctx context.Context, w written) (cl clone, err error) {
+	columns, values, err := c.row(ctx, w.table, w.where)
 	if err != nil {
 		return cl, err
 	}
 	cl.values = values
 	for i, name := range columns {
-		for _, k := range key {
+		for _, k := range w.key {
 			if name == k {
 				cl.key = append(cl.key, i)
 			}
 		}
 	}
 	marks := strings.TrimSuffix(strings.Repeat("?,", len(columns)), ",")
-	cl.stmt, err = c.conn.PrepareContext(ctx, "INSERT INTO "+table+" ("+quoted(columns, ",")+") VALUES ("+marks+")")
+	text := "INSERT INTO " + w.table + " (" + quoted(columns, ",") + ") VALUES (" + marks + ")"
+	if len(w.key) == 0 {
+		// Each table that is written again has its key in front: one column or two.
+		cl.values = append(values, values[0], values[1])
+		text = "UPDATE " + w.table + " SET " + quoted(columns, "=?,") + "=? WHERE " + columns[0] + " = ? AND " + columns[1] + " IS ?"
+	}
+	cl.stmt, err = c.conn.PrepareContext(ctx, text)
 	return cl, err
 }
 
 // quoted joins columns, some of which are named like words of SQL.
 func quoted(columns []string, sep string) string {
 	return `"` + strings.Join(columns, `"`+sep+`"`) + `"`
-}
-
-// update rewrites the conversation's row, as every send does.
-func (c *commits) update(ctx context.Context) (cl clone, err error) {
-	columns, values, err := c.row(ctx, "conversations", "LIMIT 1")
-	if err != nil {
-		return cl, err
-	}
-	cl.values = append(values, values[0])
-	cl.stmt, err = c.conn.PrepareContext(ctx, "UPDATE conversations SET "+quoted(columns, "=?,")+"=? WHERE "+columns[0]+"=?")
-	return cl, err
 }
 
 // commit writes the rows once more and waits for the disk.

@@ -11,7 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -28,34 +30,68 @@ type row struct {
 type bench struct {
 	program workload.Program
 	quick   bool
+	kept    time.Duration // how long keep-alives are watched
 	rows    []row
 }
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == noopArg {
-		if err := serveNoop(); err != nil {
-			fmt.Fprintln(os.Stderr, "noop:", err)
-			os.Exit(1)
+	// Processes that it measures against, or kills, are this program, too.
+	for arg, act := range map[string]func() error{noopArg: serveNoop, remoteArg: workRemotely} {
+		if len(os.Args) == 2 && os.Args[1] == arg {
+			if err := act(); err != nil {
+				fmt.Fprintf(os.Stderr, "%s: %v\n", arg, err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	binary := flag.String("binary", "bin/agentbridge", "the program to measure")
-	only := flag.String("only", "", "measure only this: send wake crowd start crash")
+	only := flag.String("only", "", "measure only these, with commas between: "+names())
 	quick := flag.Bool("quick", false, "fewer samples: for a look, not for quoting")
+	kept := flag.Duration("keepalive", 3*time.Minute, "how long keepalive lasts")
 	dir := flag.String("dir", "", "where to work; the default is a new temporary directory")
 	flag.Parse()
-	if err := run(*binary, *only, *dir, *quick); err != nil {
+	b := &bench{program: workload.Program{Path: *binary, Env: []string{"AGENTBRIDGE_LIMITS=off", "AGENTBRIDGE_LOG=error"}, Stderr: os.Stderr}, quick: *quick, kept: *kept}
+	if err := b.run(*only, *dir); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(binary, only, dir string, quick bool) error {
-	path, err := filepath.Abs(binary)
-	if err != nil {
+// measure is one part of the run.
+type measure struct {
+	name    string
+	take    func(*bench, context.Context) error
+	patient bool // it waits more than it works, so all of these run at once, at the end
+}
+
+var measures = []measure{
+	{name: "start", take: (*bench).start},
+	{name: "send", take: (*bench).send},
+	{name: "task", take: (*bench).task},
+	{name: "wake", take: (*bench).wake},
+	{name: "crowd", take: (*bench).crowd},
+	{name: "crash", take: (*bench).crash},
+	{name: "team", take: (*bench).team},
+	{name: "sweep", take: (*bench).sweep},
+	{name: "idle", take: (*bench).idle},
+	{name: "reclaim", take: (*bench).reclaim},
+	{name: "remote", take: (*bench).remote, patient: true},
+}
+
+func names() string {
+	var all []string
+	for _, m := range measures {
+		all = append(all, m.name)
+	}
+	return strings.Join(all, " ")
+}
+
+func (b *bench) run(only, dir string) (err error) {
+	if b.program.Path, err = filepath.Abs(b.program.Path); err != nil {
 		return err
 	}
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(b.program.Path); err != nil {
 		return fmt.Errorf("%w; build it with make build", err)
 	}
 	if dir == "" {
@@ -64,28 +100,52 @@ func run(binary, only, dir string, quick bool) error {
 		}
 		defer os.RemoveAll(dir)
 	}
-	b := &bench{program: workload.Program{Path: path, Data: dir, Env: []string{"AGENTBRIDGE_LIMITS=off"}, Stderr: os.Stderr}, quick: quick}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
-	defer cancel()
-	for _, m := range []struct {
-		name    string
-		measure func(context.Context) error
-	}{
-		{"start", b.start}, {"send", b.send}, {"wake", b.wake}, {"crowd", b.crowd}, {"crash", b.crash},
-	} {
-		if only != "" && only != m.name {
-			continue
-		}
-		fmt.Fprintf(os.Stderr, "measuring %s …\n", m.name)
-		b.program.Data = filepath.Join(dir, m.name)
-		if err := os.Mkdir(b.program.Data, 0o700); err != nil {
-			return err
-		}
-		if err := m.measure(ctx); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+	chosen := measures
+	if only != "" {
+		chosen = nil
+		for name := range strings.SplitSeq(only, ",") {
+			i := slices.IndexFunc(measures, func(m measure) bool { return m.name == name })
+			if i < 0 {
+				return fmt.Errorf("there is no measure %q; choose from: %s", name, names())
+			}
+			chosen = append(chosen, measures[i])
 		}
 	}
-	return b.print()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute+b.kept)
+	defer cancel()
+	var wg sync.WaitGroup
+	parts, faults := make([]bench, len(chosen)), make([]error, len(chosen))
+	for i, m := range chosen {
+		if !m.patient {
+			parts[i], faults[i] = b.part(ctx, m, dir)
+		}
+	}
+	for i, m := range chosen {
+		if m.patient {
+			wg.Go(func() { parts[i], faults[i] = b.part(ctx, m, dir) })
+		}
+	}
+	wg.Wait()
+	for _, part := range parts {
+		b.rows = append(b.rows, part.rows...)
+	}
+	return errors.Join(append(faults, b.print())...)
+}
+
+// part takes one measure in a directory of its own.
+func (b *bench) part(ctx context.Context, m measure, dir string) (part bench, err error) {
+	part = *b
+	part.program.Data = filepath.Join(dir, m.name)
+	if err := os.Mkdir(part.program.Data, 0o700); err != nil {
+		return part, err
+	}
+	start := time.Now()
+	fmt.Fprintf(os.Stderr, "measuring %s …\n", m.name)
+	if err := m.take(&part, ctx); err != nil {
+		return part, fmt.Errorf("%s: %w", m.name, err)
+	}
+	fmt.Fprintf(os.Stderr, "measured %s in %.0f s\n", m.name, time.Since(start).Seconds())
+	return part, nil
 }
 
 // print writes the table and says whether every target is met.

@@ -39,7 +39,7 @@ func (b *bench) send(ctx context.Context) error {
 		return err
 	}
 	defer noop.Leave()
-	floor, err := openCommits(ctx, b.program.Data)
+	floor, err := openCommits(ctx, b.program.Data, "send", newMessage, newDelivery, newEntry)
 	if err != nil {
 		return err
 	}
