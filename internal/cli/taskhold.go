@@ -50,8 +50,8 @@ output could not be written whole, you do not have it. Claiming by its ID what y
 			p.task(*res.Task)
 			p.printf("lease token: %d\n", res.LeaseToken)
 		})
-		if err = errors.Join(err, p.flush()); err != nil && res.Task != nil {
-			// Nobody saw it. The next claim shall get it at once.
+		if err = errors.Join(err, p.flush()); err != nil && res.Task != nil && !res.Again {
+			// Nobody saw it. The next claim shall get it at once. What it held before, another command said.
 			return errors.Join(err, o.svc.UnclaimTask(context.WithoutCancel(ctx), c, res.Task.Conversation, res.Task.ID, res.LeaseToken))
 		}
 		if !p.json {
