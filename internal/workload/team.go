@@ -18,13 +18,13 @@ import (
 
 // TeamOptions say how much a team has to do and what befalls it.
 type TeamOptions struct {
-	Tasks     int           // with random priorities, some after others
-	Workers   int           // each with a process of its own
-	Watchdogs int           // `agentbridge watchdog` processes beside them
-	Kills     int           // SIGKILLs of workers' processes, every other one while it holds a task; each is started again
-	Hangs     int           // claims after which a client calls nothing until the lease is over, while its process lives
-	Lease     time.Duration // of every task
-	Progress  func(ended int)
+	Tasks     int             // with random priorities, some after others
+	Workers   int             // each with a process of its own
+	Watchdogs int             // `agentbridge watchdog` processes beside them
+	Kills     int             // SIGKILLs of workers' processes, every other one while it holds a task; each is started again
+	Hangs     int             // claims after which a client calls nothing until the lease is over, while its process lives
+	Lease     time.Duration   // of every task
+	Progress  func(ended int) // told now and then how many have ended; nil: nobody is
 }
 
 // TeamReport is what [Team] saw. Lost, Doubled, Violations and Faults are empty where every promise held.

@@ -172,4 +172,18 @@ func (b *bench) print() error {
 	return nil
 }
 
+// progress tells on a terminal how far something of many parts has come.
+func progress(format string, of int) func(n int) {
+	if info, err := os.Stderr.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return nil
+	}
+	return func(n int) {
+		end := "\r"
+		if n >= of {
+			end = "\n"
+		}
+		fmt.Fprintf(os.Stderr, "\x1b[2K"+format+end, n, of)
+	}
+}
+
 func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*1000) }

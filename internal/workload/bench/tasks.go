@@ -87,6 +87,7 @@ func errNothing(got bridge.ClaimTaskResult) error {
 // team has 10,000 tasks done by 50 processes, some of which die and some of which hang.
 func (b *bench) team(ctx context.Context) error {
 	o := workload.TeamOptions{Tasks: b.some(10_000), Workers: 50, Watchdogs: 2, Kills: b.some(200), Hangs: b.some(40), Lease: 6 * time.Second}
+	o.Progress = progress("%d of %d tasks are done", o.Tasks)
 	rep, err := workload.Team(ctx, b.program, o)
 	if err != nil {
 		return err
