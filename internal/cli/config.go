@@ -14,7 +14,6 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"agentbridge/internal/bridge"
-	"agentbridge/internal/daemon"
 )
 
 // config is what is in force. Each value remembers where it comes from: flag > environment > file > default.
@@ -29,8 +28,6 @@ type config struct {
 	AlertWebhook secret // an address may hold a key
 	AlertSecret  secret
 	AlertCommand secret // so may a command line
-
-	sinks []daemon.Sink // of the alert settings
 
 	from map[string]string // by key: "default", "--data", "AGENTBRIDGE_DATA", or the file's path
 	file string            // the file that was read; empty: none

@@ -31,10 +31,13 @@ func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
 	default:
 		d.good("limits", "%s", conf.Bridge.Limits.Name)
 	}
-	if names := conf.sinkNames(); len(names) == 0 {
+	switch sinks, err := conf.sinks(); {
+	case err != nil:
+		d.bad("alerts", err)
+	case len(sinks) == 0:
 		d.good("alerts", "to orchestrators and the log; alert_webhook and alert_command bring them elsewhere")
-	} else {
-		d.good("alerts", "to orchestrators, the log, %s", strings.Join(names, " and "))
+	default:
+		d.good("alerts", "to orchestrators, the log, %s", strings.Join(sinkNames(sinks), " and "))
 	}
 	if _, err := os.Stat(filepath.Join(conf.Data, keyFile)); err == nil { // before, there is nothing to hide
 		modes(conf, d)

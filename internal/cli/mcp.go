@@ -41,13 +41,17 @@ func (p *program) mcp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	dog, err := o.watchdog()
+	if err != nil {
+		return err
+	}
 	server := mcpserver.New(o.svc, mcpserver.Options{Version: build().Version, Log: p.log})
 	defer server.Close()
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	wg.Go(func() { o.watchdog().Run(ctx) })
+	wg.Go(func() { dog.Run(ctx) })
 	err = agent.Run(ctx, agent.Options{Service: o.svc, Server: server, Caller: caller, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log})
 	if err != nil {
 		return bridge.Errorf(bridge.Invalid, "serve the client: %w", err).WithHint("a client speaks MCP on stdin, one message a line")

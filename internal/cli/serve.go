@@ -48,7 +48,10 @@ func (p *program) serve(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", server.Handler())
 	mux.Handle("/keepalive", server.KeepAlive())
-	dog := o.watchdog()
+	dog, err := o.watchdog()
+	if err != nil {
+		return err
+	}
 	dog.Metrics, dog.Health = daemon.NewMetrics(o.svc, build().Version, p.log), daemon.NewHealth(o.svc, dog.Every, p.log)
 	mux.Handle("GET /metrics", daemon.Local(dog.Metrics.Handler()))
 	mux.Handle("GET /healthz", daemon.Local(dog.Health))

@@ -164,28 +164,16 @@ func (c *config) check() error {
 // maxTaskLease is also the longest that a task can ask for.
 const maxTaskLease = 24 * time.Hour
 
-// checkAlerts makes the sinks of the alert settings.
 func (c *config) checkAlerts() error {
-	var key []byte
 	if c.AlertSecret != "" {
-		var err error
-		if key, err = daemon.ParseSecret(string(c.AlertSecret)); err != nil {
+		if _, err := daemon.ParseSecret(string(c.AlertSecret)); err != nil {
 			return c.refuse("alert_secret", c.from["alert_secret"], err.Error())
 		}
 	}
 	if c.AlertWebhook != "" {
-		address, err := daemon.ParseWebhook(string(c.AlertWebhook))
-		if err != nil {
+		if _, err := daemon.ParseWebhook(string(c.AlertWebhook)); err != nil {
 			return c.refuse("alert_webhook", c.from["alert_webhook"], err.Error())
 		}
-		if key == nil {
-			return bridge.Errorf(bridge.Invalid, "alert_webhook (set by %s) needs alert_secret: it signs what is sent there", c.from["alert_webhook"]).
-				WithHint("set AGENTBRIDGE_ALERT_SECRET, or alert_secret in the file, to at least 16 characters that the receiver knows too: openssl rand -base64 32")
-		}
-		c.sinks = append(c.sinks, daemon.Webhook(address, key))
-	}
-	if c.AlertCommand != "" {
-		c.sinks = append(c.sinks, daemon.Command(string(c.AlertCommand), masked))
 	}
 	return nil
 }
@@ -196,13 +184,6 @@ func (c *config) secretFile() bool {
 		value, ok := s.ref(c).(*secret)
 		return ok && *value != "" && c.from[s.name] == c.file
 	})
-}
-
-func (c *config) sinkNames() (names []string) {
-	for _, s := range c.sinks {
-		names = append(names, s.Name)
-	}
-	return names
 }
 
 // storePath is the path of the SQLite file.

@@ -31,14 +31,17 @@ func (p *program) watch(ctx context.Context, o *opened) error {
 	signal.Ignore(syscall.SIGPIPE) // a reader that left ends it like Ctrl-C
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	dog := o.watchdog()
+	dog, err := o.watchdog()
+	if err != nil {
+		return err
+	}
 	dog.Alert = func(a bridge.Alert) {
 		p.alert(a)
 		if err := p.flush(); err != nil {
 			stop(err)
 		}
 	}
-	p.tell("agentbridge: watching %s every %s, alerts go to %s", o.conf.Store, showDuration(dog.Every), strings.Join(append(o.conf.sinkNames(), "stdout"), ", "))
+	p.tell("agentbridge: watching %s every %s, alerts go to %s", o.conf.Store, showDuration(dog.Every), strings.Join(append(sinkNames(dog.Sinks), "stdout"), ", "))
 	dog.Run(ctx)
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, syscall.EPIPE) {
 		return err
@@ -60,6 +63,37 @@ func (p *program) alert(a bridge.Alert) {
 }
 
 // watchdog is what every process that stays does beside its own work.
-func (o *opened) watchdog() *daemon.Watchdog {
-	return &daemon.Watchdog{Service: o.svc, Every: o.conf.SweepEvery, Sinks: o.conf.sinks, Log: o.log}
+func (o *opened) watchdog() (*daemon.Watchdog, error) {
+	sinks, err := o.conf.sinks()
+	return &daemon.Watchdog{Service: o.svc, Every: o.conf.SweepEvery, Sinks: sinks, Log: o.log}, err
+}
+
+// sinks makes the sinks of the alert settings. Only who brings alerts somewhere needs the secret, so only here it must be there.
+func (c *config) sinks() (list []daemon.Sink, err error) {
+	if c.AlertWebhook != "" {
+		if c.AlertSecret == "" {
+			return nil, bridge.Errorf(bridge.Invalid, "alert_webhook (set by %s) needs alert_secret: it signs what is sent there", c.from["alert_webhook"]).
+				WithHint("set alert_secret where alert_webhook is set, to at least 16 characters that the receiver knows too: openssl rand -base64 32")
+		}
+		address, err := daemon.ParseWebhook(string(c.AlertWebhook))
+		if err != nil {
+			return nil, err
+		}
+		key, err := daemon.ParseSecret(string(c.AlertSecret))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, daemon.Webhook(address, key))
+	}
+	if c.AlertCommand != "" {
+		list = append(list, daemon.Command(string(c.AlertCommand), masked))
+	}
+	return list, nil
+}
+
+func sinkNames(list []daemon.Sink) (names []string) {
+	for _, s := range list {
+		names = append(names, s.Name)
+	}
+	return names
 }

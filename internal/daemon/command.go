@@ -18,9 +18,9 @@ const (
 	commandTail  = 1024             // bytes of output that are kept, the last ones
 )
 
-// withheld are the variables that no command is given: a secret of ours in the environment of a program is one in its crash reports
-// too. Each name counts with any ending: ALERT_WEBHOOK may be an address that is a secret as a whole.
-var withheld = []string{"AGENTBRIDGE_TOKEN", "AGENTBRIDGE_ALERT_"}
+// withheld are the variables that no command is given: a secret in the environment of a program is one in its crash reports, too. An
+// address and a command line may hold one.
+var withheld = []string{"AGENTBRIDGE_TOKEN", "AGENTBRIDGE_ALERT_SECRET", "AGENTBRIDGE_ALERT_WEBHOOK", "AGENTBRIDGE_ALERT_COMMAND"}
 
 // A CommandError says how a command failed. Its text holds nothing that the command wrote, for nobody knows what that holds.
 type CommandError struct {
@@ -67,9 +67,8 @@ func runCommand(ctx context.Context, limit time.Duration, command string, stdin 
 }
 
 func isWithheld(variable string) bool {
-	return slices.ContainsFunc(withheld, func(prefix string) bool {
-		return len(variable) >= len(prefix) && strings.EqualFold(variable[:len(prefix)], prefix)
-	})
+	name, _, _ := strings.Cut(variable, "=")
+	return slices.ContainsFunc(withheld, func(w string) bool { return strings.EqualFold(name, w) })
 }
 
 // tail keeps the end of what is written to it.

@@ -19,7 +19,7 @@ func TestRunCommand_GivesStdinAndEnvAndWithholdsOurSecrets(t *testing.T) {
 	for _, name := range []string{"AGENTBRIDGE_TOKEN", "AGENTBRIDGE_ALERT_SECRET", "AGENTBRIDGE_ALERT_WEBHOOK"} {
 		t.Setenv(name, "keep this to yourself")
 	}
-	t.Setenv("AGENTBRIDGE_HEARTBEAT", "15s")
+	t.Setenv("AGENTBRIDGE_TOKEN_TTL", "3h")
 	seen := filepath.Join(t.TempDir(), "seen")
 	err := RunCommand(t.Context(), `cat > "$SEEN"; env >> "$SEEN"`, []byte("{\"unread\":3}\n"), "SEEN="+seen, "UNREAD=3")
 	if err != nil {
@@ -30,7 +30,7 @@ func TestRunCommand_GivesStdinAndEnvAndWithholdsOurSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := string(text)
-	if !strings.HasPrefix(got, "{\"unread\":3}\n") || !strings.Contains(got, "\nUNREAD=3\n") || !strings.Contains(got, "\nAGENTBRIDGE_HEARTBEAT=15s\n") {
+	if !strings.HasPrefix(got, "{\"unread\":3}\n") || !strings.Contains(got, "\nUNREAD=3\n") || !strings.Contains(got, "\nAGENTBRIDGE_TOKEN_TTL=3h\n") {
 		t.Errorf("the command saw %q, want its stdin, then our environment with UNREAD", got)
 	}
 	if strings.Contains(got, "keep this to yourself") {
