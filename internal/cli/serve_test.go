@@ -257,8 +257,11 @@ func TestServe_SaysHowItIsAndItsNumbersAreThoseOfStatus(t *testing.T) {
 		method, path, host string
 		want               int
 	}{
-		{"HEAD", "/healthz", "", 200}, {"POST", "/healthz", "", 405}, {"POST", "/metrics", "", 405},
-		{"GET", "/healthz", "rebound.example.com", 403}, {"GET", "/metrics", "rebound.example.com", 403},
+		{"HEAD", "/healthz", "", 200},
+		{"POST", "/healthz", "", 405},
+		{"POST", "/metrics", "", 405},
+		{"GET", "/healthz", "rebound.example.com", 403},
+		{"GET", "/metrics", "rebound.example.com", 403},
 	} {
 		if code, _ := page(t, tt.method, base+tt.path, tt.host); code != tt.want {
 			t.Errorf("%s %s for %q: %d, want %d", tt.method, tt.path, tt.host, code, tt.want)
