@@ -209,13 +209,14 @@ func readyIn(tx Tx, all []*room) (ids []ConversationID, err error) {
 
 // lapsedIn finds the conversations in which somebody lost a lease.
 func (s *Service) lapsedIn(tx Tx, all []*room) (ids []ConversationID, err error) {
+	seen := remember(tx)
 	for _, r := range all {
 		leases, err := tx.Leases(r.c.ID)
 		if err != nil {
 			return nil, err
 		}
 		for _, l := range leases {
-			why, err := s.leaseLost(tx, l)
+			why, err := s.leaseLost(seen, l)
 			if err != nil {
 				return nil, err
 			}

@@ -3,13 +3,16 @@ package bridge_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/sqlite"
 )
 
 func (w *world) claim(c bridge.Caller, task bridge.TaskID) bridge.ClaimTaskResult {
@@ -362,30 +365,45 @@ func TestClaimTask_TheSameInstanceGetsTheSameLeaseAgain(t *testing.T) {
 	if one.LeaseToken != two.LeaseToken || !two.Again {
 		t.Errorf("one shell command after the other: %+v, then %+v", one, two)
 	}
+	_, err = w.ClaimTask(w.ctx, passing(a), bridge.ClaimTaskRequest{Task: third})
+	want(t, err, bridge.Conflict, "lease ends")
+}
+
+// onDisk is a world where a view does not wait for the turn, so that a call gets as far as its own update.
+func onDisk(t *testing.T) *world {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "bridge.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	w := worldOn(t, store, noLimits)
+	t.Cleanup(w.holdsTogether)
+	return w
 }
 
 func TestClaimTask_CancelledGivesBack(t *testing.T) {
-	for name, task := range map[string]bool{"the best": false, "one by name": true} {
+	for name, named := range map[string]bool{"the best": false, "one by name": true} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
-				w := newWorld(t)
+				w := onDisk(t)
 				a, b := w.agent("alpha"), w.agent("beta")
 				w.talk(a, b)
 				q := bridge.ClaimTaskRequest{}
-				id := w.todo(a, "x")
-				if task {
-					q.Task = id
+				task := w.todo(a, "x")
+				if named {
+					q.Task = task
 				}
 				inGroup(w.store, func(ctx context.Context) {
 					if _, err := w.ClaimTask(ctx, b, q); err == nil {
 						t.Error("a cancelled claim says nothing")
 					}
 				})
-				if v := w.task(id); v.State != bridge.TaskOpen || v.Attempts != 0 {
+				if v := w.task(task); v.State != bridge.TaskOpen || v.Attempts != 0 {
 					t.Errorf("nobody knows of the claim, and the task is %+v", v)
 				}
-				if w.entries(id, "task_claim") != w.entries(id, "task_unclaim") {
-					t.Error("a claim without an end in the log")
+				if claimed, back := w.entries(task, "task_claim"), w.entries(task, "task_unclaim"); claimed != 1 || back != 1 {
+					t.Errorf("claimed %d times, given back %d times", claimed, back)
 				}
 			})
 		})
@@ -394,14 +412,57 @@ func TestClaimTask_CancelledGivesBack(t *testing.T) {
 
 func TestClaimTask_CancelledLeavesWhatWasHeldBefore(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		w := newWorld(t)
+		w := onDisk(t)
 		a, b := w.agent("alpha"), w.agent("beta")
 		w.talk(a, b)
 		task := w.todo(a, "x")
 		lease := w.claim(b, task)
-		inGroup(w.store, func(ctx context.Context) { w.ClaimTask(ctx, b, bridge.ClaimTaskRequest{Task: task}) })
+		inGroup(w.store, func(ctx context.Context) {
+			if _, err := w.ClaimTask(ctx, b, bridge.ClaimTaskRequest{Task: task}); err == nil {
+				t.Error("a cancelled claim says nothing")
+			}
+		})
 		w.end(b, lease, bridge.CompleteTask, "")
 	})
+}
+
+// muffled commits the first update of a conversation and does not know it; then it does none for a while.
+type muffled struct {
+	bridge.Store
+	broken int // how many more updates break
+}
+
+func (m *muffled) Update(ctx context.Context, s bridge.Scope, fn func(bridge.Tx) error) error {
+	if !strings.HasPrefix(string(s), "conv_") || m.broken == 0 {
+		return m.Store.Update(ctx, s, fn)
+	}
+	m.broken--
+	if m.broken > 0 {
+		return deaf{m.Store}.Update(ctx, s, fn)
+	}
+	return bridge.Errorf(bridge.Unavailable, "not done")
+}
+
+func TestClaimTask_WhatCannotBeGivenBackAtOnceIsGivenBackBeforeTheNextClaim(t *testing.T) {
+	keys := bridge.NewKeyRing()
+	w := newWorld(t, func(o *bridge.Options) { o.Keys = keys })
+	a, b := w.agent("alpha"), w.agent("beta")
+	w.talk(a, b)
+	one := w.todo(a, "1")
+	w.todo(a, "2")
+	s, err := bridge.New(w.ctx, &muffled{w.store, 2}, bridge.Options{Keys: keys, Scanner: scanner(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ClaimTask(w.ctx, b, bridge.ClaimTaskRequest{}); !errors.Is(err, bridge.Unavailable) {
+		t.Fatalf("ClaimTask = %v", err)
+	}
+	if v := w.task(one); v.State != bridge.TaskClaimed {
+		t.Fatalf("task = %+v", v)
+	}
+	if got, err := s.ClaimTask(w.ctx, b, bridge.ClaimTaskRequest{}); err != nil || got.Task.ID != one || got.Task.Attempts != 1 {
+		t.Errorf("then beta gets %+v, %v", got.Task, err)
+	}
 }
 
 func TestClaimTask_OfUnknownOutcomeIsAsIfItHadNotBeen(t *testing.T) {

@@ -251,6 +251,39 @@ func TestAddTask_IsRefusedWherePausedOrOver(t *testing.T) {
 	want(t, err, bridge.Expired, "new conversation")
 }
 
+func TestAddTask_AfterWhatIsDoneIsReadyAtOnce(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.agent("alpha"), w.agent("beta")
+	w.talk(a, b)
+	first := w.todo(a, "first")
+	w.end(b, w.claim(b, first), bridge.CompleteTask, "")
+	w.todo(a, "second", first)
+	if got := w.claim(b, ""); got.Task == nil || got.Task.Title != "second" {
+		t.Errorf("claimed %+v", got.Task)
+	}
+}
+
+func TestAddTask_ANewAgentInARevokedSeatHasKeysOfItsOwn(t *testing.T) {
+	w := newWorld(t)
+	a, b, c := w.agent("alpha"), w.agent("beta"), w.agent("gamma")
+	id := w.talk(a, b)
+	q := bridge.AddTaskRequest{Title: "x", Key: "k"}
+	first := w.addTask(b, q)
+	if err := w.RevokeMember(w.ctx, id, "beta"); err != nil {
+		t.Fatal(err)
+	}
+	made, err := w.Create(w.ctx, a, bridge.CreateRequest{Conversation: id, Partners: partners("beta")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Join(w.ctx, c, bridge.JoinRequest{Code: made.Invites[0].Code}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.addTask(c, q); got.Duplicate || got.Task == first.Task {
+		t.Errorf("another agent's first task: %+v", got)
+	}
+}
+
 func TestAddTask_IsChargedAsAWrite(t *testing.T) {
 	w := newWorld(t, strict)
 	a, b := w.agent("alpha"), w.agent("beta")

@@ -295,6 +295,7 @@ func TestUpdateTask_AssignMovesATask(t *testing.T) {
 	if got := assign("beta"); got.State != bridge.TaskClaimed || got.AssignTo != "beta" { // of its own accord, then for it
 		t.Errorf("assigned to its holder: %+v", got)
 	}
+	w.told(b)
 	w.end(b, lease, bridge.CompleteTask, "")
 	if n := w.entries(task, "task_assign"); n != 4 {
 		t.Errorf("%d entries", n)
