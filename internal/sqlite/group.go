@@ -15,12 +15,14 @@ func (s *Store) lead(r *request) {
 		return
 	}
 	g := s.queue.group()
+	s.writing.Lock()
 	// Deferred, because fn may end this goroutine (runtime.Goexit, as t.FailNow does): nobody may be left waiting.
 	completed := false
 	defer func() {
 		if !completed {
 			s.abort(g, bridge.Errorf(bridge.Unavailable, "the update was cut short").WithHint("try again with the same key"))
 		}
+		s.writing.Unlock()
 		s.turn.release()
 		s.queue.finish(g)
 		s.announce(g)

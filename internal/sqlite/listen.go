@@ -81,17 +81,12 @@ func (w *watch) listen() {
 	}
 }
 
-// poll wakes everybody after a second in which the database changed.
+// poll wakes everybody after a second in which another process changed the database. What this one commits was announced here, and
+// a hub whose every sweep woke a thousand waiting agents would do little else.
 func (s *Store) poll(ctx context.Context) {
 	w := &s.watch
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	var c *conn
-	defer func() {
-		if c != nil {
-			_ = c.close() // it only read
-		}
-	}()
 	var seen int64 // no version is 0
 	for {
 		select {
@@ -102,14 +97,7 @@ func (s *Store) poll(ctx context.Context) {
 		if !w.tidy() {
 			continue
 		}
-		var err error
-		if c == nil {
-			c, err = connect(s.path, "query_only = ON")
-		}
-		version := int64(0)
-		if err == nil {
-			version, err = c.number("PRAGMA data_version")
-		}
+		version, err := s.version()
 		if err != nil {
 			s.opts.Logger.Warn("poll the database", "error", err)
 		}
@@ -118,4 +106,11 @@ func (s *Store) poll(ctx context.Context) {
 		}
 		seen = version
 	}
+}
+
+// version is a number that changes when another process changed the database, or another connection of this one, which do not.
+func (s *Store) version() (int64, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.writer.number("PRAGMA data_version")
 }

@@ -31,13 +31,15 @@ type Store struct {
 	runDir string // the run directory; none in memory
 	opts   Options
 
-	clock  bridge.Clock
-	turn   *turn
-	queue  queue
-	writer *conn // used only by who has the turn
-	pool   *pool
-	watch  watch
-	self   process
+	clock bridge.Clock
+	turn  *turn
+	queue queue
+	pool  *pool
+	watch watch
+	self  process
+
+	writing sync.Mutex // guards writer, which changes rows only for who has the turn, too
+	writer  *conn
 
 	mu     sync.Mutex // guards closed, and that active does not grow after it
 	closed bool

@@ -193,3 +193,38 @@ func TestWatch_HintOfMoreTopicsThanALetterHoldsMeansAny(t *testing.T) {
 	notify(t, writer, topics...)
 	await(t, last, "about very many topics")
 }
+
+// A hub whose every sweep woke all who wait would do little else.
+func TestWatch_OwnCommitsWakeOnlyThoseTheyAreFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bridge.db")
+	s := start(t, path, Options{})
+	quiet, loud := s.Watch(t.Context(), "quiet"), s.Watch(t.Context(), "loud")
+	await(t, quiet, "of the first poll, which knows nothing yet")
+	for range 3 { // polls
+		for end := time.Now().Add(pollEvery); time.Now().Before(end); {
+			notify(t, s, "loud")
+			await(t, loud, "of an own commit")
+			if err := s.Update(t.Context(), bridge.Deployment, func(bridge.Tx) error { return bridge.Conflict }); err == nil {
+				t.Fatal("what failed was committed")
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	if len(quiet) > 0 {
+		t.Error("a commit woke who does not wait for its topic")
+	}
+}
+
+func TestWatch_PollFindsWhatCameBetweenOwnCommits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bridge.db")
+	reader, writer := start(t, path, Options{}), start(t, path, Options{})
+	hints := reader.Watch(t.Context(), "ping")
+	await(t, hints, "of the first poll, which knows nothing yet")
+	for _, name := range signs(t, reader) {
+		reader.watch.in.unsign(name)
+	}
+	notify(t, reader, "own")
+	notify(t, writer, "ping")
+	notify(t, reader, "own")
+	await(t, hints, "of a commit that nobody told, between two of our own")
+}
