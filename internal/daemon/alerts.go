@@ -84,6 +84,9 @@ func (w *Watchdog) send(ctx context.Context, sink Sink, a bridge.Alert) {
 		return // due again for whoever comes next
 	}
 	err := sink.Send(ctx, a)
+	if err != nil && ctx.Err() != nil {
+		return // interrupted, which is no failure of the sink
+	}
 	w.Metrics.sent(sink.Name, err)
 	if err != nil {
 		w.Log.Warn("alert not taken, it is tried again", "sink", sink.Name, "alert", a.ID, "error", err)
