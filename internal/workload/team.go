@@ -73,6 +73,7 @@ func Team(ctx context.Context, p Program, o TeamOptions) (rep TeamReport, err er
 		return rep, err
 	}
 	rep.Took = time.Since(began)
+	stop()
 	err = t.judge(ctx, &rep)
 	return rep, err
 }
@@ -124,17 +125,17 @@ func (t *team) gather(ctx context.Context) error {
 	return err
 }
 
-// watch starts the watchdogs.
+// watch starts the watchdogs. That one of them does not stop as it should is a fault.
 func (t *team) watch() (stop func(), err error) {
 	var all []*exec.Cmd
-	stop = func() {
+	stop = sync.OnceFunc(func() {
 		for _, w := range all {
 			w.Process.Signal(os.Interrupt)
 			if err := w.Wait(); err != nil {
 				t.fault("a watchdog ends: %v", err)
 			}
 		}
-	}
+	})
 	for range t.o.Watchdogs {
 		w := t.p.Command("watchdog")
 		if err := w.Start(); err != nil {
