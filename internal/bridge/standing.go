@@ -85,7 +85,7 @@ func (s *Service) conversationStanding(tx Tx, c Conversation) (st ConversationSt
 	if err != nil {
 		return st, err
 	}
-	st.Waits = slices.Concat(st.Waits, answers, tasks)
+	st.Waits = append(append(st.Waits, answers...), tasks...)
 	slices.SortStableFunc(st.Waits, func(a, b Wait) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Who, b.Who), cmp.Compare(a.On, b.On))
 	})
