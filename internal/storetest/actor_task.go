@@ -36,6 +36,9 @@ func addJob(tx bridge.Tx, c call, a *answer) error {
 		if err != nil {
 			return err
 		}
+		if len(newest) == 0 {
+			return fmt.Errorf("there is no task %d", conversation.LastTask)
+		}
 		k.After = []bridge.TaskID{newest[0].ID}
 		if newest[0].State != bridge.TaskDone {
 			k.Blockers = 1

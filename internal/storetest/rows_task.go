@@ -63,9 +63,18 @@ func taskRoundTrips(t *testing.T, e Engine) {
 		t.Error("a task without files, that comes after none, has nil for them, which is null in JSON; want empty slices")
 	}
 
-	want = bridge.Task{Conversation: convID(1), ID: taskID(1), N: want.N, After: want.After, Priority: 1_000_000, State: bridge.TaskOpen}
-	put(t, s, bridge.InConversation(convID(1)), func(tx bridge.Tx) error { return tx.PutTask(want) })
-	same(t, "Task after PutTask", look(t, s, get), want)
+	other := bridge.Task{
+		Conversation: convID(1), ID: taskID(1), N: want.N, Title: "another", Detail: words, Files: []string{"a.go"}, Priority: 1_000_000,
+		After: want.After, Blockers: 1, AssignTo: "b_a", Lease: time.Minute, AddedBy: "gamma", AddedAt: at(5), Digest: "d3", Redacted: 4,
+		State: bridge.TaskClaimed, ChangedAt: at(6), Attempts: 5, Result: long, Ended: "d4", Holder: "beta", Agent: agentID(2), Instance: "tok_1", Fence: 7,
+		LeasedAt: at(7), NudgedAt: at(8),
+	}
+	full(t, other, "Reassign")
+	bare = bridge.Task{Conversation: convID(1), ID: taskID(1), N: want.N, After: want.After, State: bridge.TaskOpen}
+	for _, want := range []bridge.Task{other, bare} {
+		put(t, s, bridge.InConversation(convID(1)), func(tx bridge.Tx) error { return tx.PutTask(want) })
+		same(t, "Task after PutTask", look(t, s, get), want)
+	}
 }
 
 func addTaskConflicts(t *testing.T, e Engine) {
