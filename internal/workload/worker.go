@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -28,6 +29,8 @@ type worker struct {
 	player *Player
 	killed moment // when its process got SIGKILL; 0: it lives
 }
+
+var errKilled = errors.New("it was killed")
 
 // job is a task that a worker claimed.
 type job struct {
@@ -114,11 +117,15 @@ func (w *worker) failed(ctx context.Context, held *job, err error) error {
 func (w *worker) do(ctx context.Context, j job) error {
 	switch w.fate.Swap(0) {
 	case dieNext:
+		// It comes back before it calls anything, with a token of which everybody can know that it is not good any more.
 		w.kill()
+		if err := w.rise(ctx, &j, errKilled); err != nil {
+			return err
+		}
 	case hangNext:
 		w.t.hangs.Add(1)
 		select {
-		case <-time.After(w.t.o.Lease * 3 / 2):
+		case <-time.After(w.t.o.Lease + 2*slack + rand.N(w.t.o.Lease/2)): // now and then before anybody noticed
 		case <-ctx.Done():
 			return nil
 		}
