@@ -13,12 +13,14 @@ const (
 	alertFirst   = time.Hour      // a sink that was never asked about is given what is no older
 	alertRetry   = 5 * time.Second
 	alertSlowest = 10 * time.Minute
-	alertBatch   = 20 // at once, so that what is taken is sent before it is due again
+	alertBatch   = 20              // at once
+	alertHeld    = 2 * time.Minute // longer than any sink takes: until then whoever took an alert may still be sending it
 )
 
-// TakeAlerts gives the alerts that are due for a sink, oldest first, and sees to it that nobody else is given them before their next
-// try: 5 s later, then twice as long each time, up to 10 minutes, for a day. Whoever takes them sends them and calls
-// [Service.AlertTaken] for each that arrived. So a sink is given an alert at least once, and knows a double by its id.
+// TakeAlerts gives the alerts that are due for a sink, oldest first, and sees to it that nobody else is given them for two minutes.
+// Whoever takes them sends them meanwhile and calls, for each, [Service.AlertTaken] if it arrived and [Service.AlertMissed] if it did
+// not; one of which neither is said, because the process died, is due again after the two minutes. So a sink is given an alert at
+// least once, and knows a double by its id. It is tried for a day.
 //
 // A sink begins an hour before it is first asked about.
 func (s *Service) TakeAlerts(ctx context.Context, sink string) ([]Alert, error) {
@@ -46,7 +48,7 @@ func (s *Service) TakeAlerts(ctx context.Context, sink string) ([]Alert, error) 
 		}
 		var taken []Alert
 		for _, d := range due[:min(len(due), alertBatch)] {
-			d.NextAt = tx.Now().Add(backoff(d.Attempts))
+			d.NextAt = tx.Now().Add(alertHeld)
 			d.Attempts++
 			if err := tx.PutSending(d.Sending); err != nil {
 				return nil, err
@@ -128,6 +130,16 @@ func sinkBegan(tx Tx, sink string) (time.Time, error) {
 
 // AlertTaken notes that a sink took an alert: it is not given again. Noting it twice is not an error.
 func (s *Service) AlertTaken(ctx context.Context, sink string, id AlertID) error {
+	return s.sending(ctx, sink, id, func(d *Sending, now time.Time) { d.DoneAt = now })
+}
+
+// AlertMissed notes that a sink did not take an alert: it is due again 5 s from now, after the next time 10 s, and so on up to 10 minutes.
+func (s *Service) AlertMissed(ctx context.Context, sink string, id AlertID) error {
+	return s.sending(ctx, sink, id, func(d *Sending, now time.Time) { d.NextAt = now.Add(backoff(d.Attempts - 1)) })
+}
+
+// sending changes what is kept of an alert that was taken for a sink and has not arrived.
+func (s *Service) sending(ctx context.Context, sink string, id AlertID, change func(*Sending, time.Time)) error {
 	return s.store.Jot(ctx, Deployment, func(tx Tx) error {
 		all, err := tx.Sendings(sink)
 		if err != nil {
@@ -135,7 +147,7 @@ func (s *Service) AlertTaken(ctx context.Context, sink string, id AlertID) error
 		}
 		for _, d := range all {
 			if d.Alert == id && d.DoneAt.IsZero() {
-				d.DoneAt = tx.Now()
+				change(&d, tx.Now())
 				return tx.PutSending(d)
 			}
 		}

@@ -53,8 +53,11 @@ func TestTakeAlerts_TriesAgainLaterAndLaterUntilItIsTaken(t *testing.T) {
 		start := time.Now()
 		var tries []time.Duration
 		for time.Since(start) < time.Hour {
-			if got := w.take("webhook"); len(got) == 1 {
+			for _, id := range w.take("webhook") {
 				tries = append(tries, time.Since(start))
+				if err := w.AlertMissed(w.ctx, "webhook", id); err != nil {
+					t.Fatal(err)
+				}
 			}
 			time.Sleep(time.Second)
 		}
@@ -72,6 +75,22 @@ func TestTakeAlerts_TriesAgainLaterAndLaterUntilItIsTaken(t *testing.T) {
 			if got := w.take("webhook"); got != nil {
 				t.Fatalf("taken, and given again: %v", got)
 			}
+		}
+	})
+}
+
+func TestTakeAlerts_HoldsAnAlertForASlowSinkAndGivesUpOnADeadOne(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.alarm(1)
+		w.take("webhook")
+		time.Sleep(2*minute - time.Second)
+		if got := w.take("webhook"); got != nil {
+			t.Errorf("given to another while it may still be on its way: %v", got)
+		}
+		time.Sleep(time.Second)
+		if got := w.take("webhook"); len(got) != 1 {
+			t.Errorf("after its taker said nothing for two minutes: %v, want it again", got)
 		}
 	})
 }

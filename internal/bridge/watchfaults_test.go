@@ -71,7 +71,7 @@ func watchdogStory(t *testing.T, plan storetest.Plan) {
 			again(func() error { return w.AlertTaken(w.ctx, "webhook", alert.ID) })
 			sink[alert.ID] = true
 		}
-		time.Sleep(6 * time.Second) // one whose answer got lost is due again
+		time.Sleep(2 * minute) // one whose answer got lost is due again
 	}
 
 	again(func() error { return w.Pause(w.ctx, id) })

@@ -78,24 +78,26 @@ func (w *Watchdog) deliver(ctx context.Context, sink Sink) {
 	wg.Wait()
 }
 
-// send gives one alert to a sink.
+// send gives one alert to a sink, and notes what came of it, also where this process is ending.
 func (w *Watchdog) send(ctx context.Context, sink Sink, a bridge.Alert) {
-	if ctx.Err() != nil {
-		return // due again for whoever comes next
+	err := ctx.Err()
+	if err == nil {
+		err = sink.Send(ctx, a)
 	}
-	err := sink.Send(ctx, a)
-	if err != nil && ctx.Err() != nil {
-		return // interrupted, which is no failure of the sink
-	}
-	w.Metrics.sent(sink.Name, err)
-	if err != nil {
+	note := w.Service.AlertTaken
+	switch {
+	case err != nil && ctx.Err() != nil: // interrupted, which is no failure of the sink
+		note = w.Service.AlertMissed
+	case err != nil:
+		w.Metrics.sent(sink.Name, err)
 		w.Log.Warn("alert not taken, it is tried again", "sink", sink.Name, "alert", a.ID, "error", err)
-		return
+		note = w.Service.AlertMissed
+	default:
+		w.Metrics.sent(sink.Name, nil)
 	}
-	// The sink has it, even where this process is ending.
-	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	if err := w.Service.AlertTaken(note, sink.Name, a.ID); err != nil {
-		w.Log.Warn("note that an alert was taken; it may come twice", "sink", sink.Name, "alert", a.ID, "error", err)
+	if err := note(ctx, sink.Name, a.ID); err != nil {
+		w.Log.Warn("note what became of an alert; it may come late or twice", "sink", sink.Name, "alert", a.ID, "error", err)
 	}
 }
