@@ -222,51 +222,66 @@ func TestHTTP_LegacyCancelTakesTheAnswerBack(t *testing.T) {
 }
 
 func TestHTTP_KeepsAWaitingStreamAlive(t *testing.T) {
-	eras(t, Options{}, func(t *testing.T, w *world, _ func(string), _ func() []string, beta *remote) {
-		start := time.Now()
-		body := strings.Replace(beta.body("1", "check_messages", `{"wait_seconds":35}`), `"arguments"`, `"_":0,"arguments"`, 1)
-		if beta.session == "" {
-			body = strings.Replace(body, `"_meta":{`, `"_meta":{"progressToken":5,`, 1)
-			body = strings.Replace(body, `"_":0,`, "", 1)
-		} else {
-			body = strings.Replace(body, `"_":0,`, `"_meta":{"progressToken":5},`, 1)
+	for _, test := range []struct {
+		name, legacy, modern string // the meta of either
+		want                 []string
+	}{
+		{"progress is asked for", `"progressToken":5`, `"progressToken":5,`, []string{
+			"notifications/progress at 3s", "notifications/progress at 13s", "notifications/progress at 23s", "notifications/progress at 33s", " at 35s",
+		}},
+		{"nothing is", ``, ``, []string{"keep-alive at 15s", "keep-alive at 30s", " at 35s"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			eras(t, Options{}, func(t *testing.T, w *world, _ func(string), _ func() []string, beta *remote) {
+				defer w.sweeping()()
+				body := beta.body("1", "check_messages", `{"wait_seconds":35}`)
+				if beta.session == "" {
+					body = strings.Replace(body, `"_meta":{`, `"_meta":{`+test.modern, 1)
+				} else {
+					body = strings.Replace(body, `"arguments"`, `"_meta":{`+test.legacy+`},"arguments"`, 1)
+				}
+				keepsAlive(t, w, beta, body, test.want)
+			})
+		})
+	}
+}
+
+// keepsAlive calls a tool that waits for 35 s and compares what the stream says meanwhile.
+func keepsAlive(t *testing.T, w *world, beta *remote, body string, want []string) {
+	start := time.Now()
+	r := post(t.Context(), beta.token, beta.session, body)
+	r.Header.Set("Mcp-Protocol-Version", map[bool]string{true: "2026-07-28", false: "2025-06-18"}[beta.session == ""])
+	r.Header.Set("Mcp-Method", "tools/call")
+	r.Header.Set("Mcp-Name", "check_messages")
+	res, err := beta.hub.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	for header, want := range map[string]string{"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-transform", "Content-Type": "text/event-stream"} {
+		if got := res.Header.Get(header); got != want {
+			t.Errorf("%s = %q, want %q", header, got, want)
 		}
-		r := post(t.Context(), beta.token, beta.session, body)
-		r.Header.Set("Mcp-Protocol-Version", map[bool]string{true: "2026-07-28", false: "2025-06-18"}[beta.session == ""])
-		r.Header.Set("Mcp-Method", "tools/call")
-		r.Header.Set("Mcp-Name", "check_messages")
-		res, err := beta.hub.Do(r)
-		if err != nil {
-			t.Fatal(err)
+	}
+	var seen []string
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		at := " at " + time.Since(start).String()
+		switch line := lines.Text(); {
+		case line == ": keep-alive":
+			seen = append(seen, "keep-alive"+at)
+		case strings.HasPrefix(line, "data: "):
+			seen = append(seen, parse(t, line[6:]).Method+at)
 		}
-		defer res.Body.Close()
-		for header, want := range map[string]string{"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-transform", "Content-Type": "text/event-stream"} {
-			if got := res.Header.Get(header); got != want {
-				t.Errorf("%s = %q, want %q", header, got, want)
-			}
-		}
-		var seen []string
-		defer w.sweeping()()
-		lines := bufio.NewScanner(res.Body)
-		for lines.Scan() {
-			at := " at " + time.Since(start).String()
-			switch line := lines.Text(); {
-			case line == ": keep-alive":
-				seen = append(seen, "keep-alive"+at)
-			case strings.HasPrefix(line, "data: "):
-				seen = append(seen, parse(t, line[6:]).Method+at)
-			}
-		}
-		expect(t, "stream", seen, "notifications/progress at 3s", "notifications/progress at 13s", "keep-alive at 15s",
-			"notifications/progress at 23s", "keep-alive at 30s", "notifications/progress at 33s", " at 35s")
-		res2, err := w.Partners(w.ctx, alphaOf(t, w), bridge.PartnersRequest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if p := res2.Partners[0]; p.Liveness != bridge.Alive || p.LastSeen == nil || *p.LastSeen > 15 {
-			t.Errorf("after a wait of 35 s beta is %+v, want its wait to count as heartbeats", p)
-		}
-	})
+	}
+	expect(t, "stream", seen, want...)
+	res2, err := w.Partners(w.ctx, alphaOf(t, w), bridge.PartnersRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := res2.Partners[0]; p.Liveness != bridge.Alive || p.LastSeen == nil || *p.LastSeen > 15 {
+		t.Errorf("after a wait of 35 s beta is %+v, want its wait to count as heartbeats", p)
+	}
 }
 
 func alphaOf(t *testing.T, w *world) bridge.Caller {

@@ -24,6 +24,7 @@ type stream struct {
 	ended  bool       // the handler returned
 	whole  bool       // such an answer was written to its last byte
 	failed bool       // a write failed
+	wrote  time.Time  // when something was written last
 }
 
 func newStream(w http.ResponseWriter, holds, nearly func() bool) *stream {
@@ -94,6 +95,10 @@ func (s *stream) keepAlive() {
 	if s.ended || s.failed {
 		return
 	}
+	if silent := time.Since(s.wrote); silent < keepAliveEvery {
+		s.beat.Reset(keepAliveEvery - silent)
+		return
+	}
 	s.beat.Reset(keepAliveEvery)
 	if !s.ready || s.Header().Get("Content-Type") != "text/event-stream" {
 		return
@@ -121,6 +126,7 @@ func neverBuffered(h http.Header) {
 
 func (s *stream) put(p []byte) (int, error) {
 	n, err := s.ResponseWriter.Write(p)
+	s.wrote = time.Now()
 	s.failed = s.failed || err != nil
 	return n, err
 }
