@@ -23,7 +23,7 @@ func (t *tx) Alerts(since time.Time, limit int) ([]bridge.Alert, error) {
 			Task:         bridge.TaskID(r.text()),
 			Text:         r.text(),
 		}
-	}, `SELECT conversation, id, kind, at, member, task, text FROM alerts WHERE at >= ? ORDER BY at, id LIMIT ?`,
+	}, `SELECT conversation, id, kind, at, member, task, text FROM alerts WHERE at >= ? ORDER BY at, id LIMIT +?`,
 		since.UnixMicro(), atMost(limit))
 }
 

@@ -45,7 +45,7 @@ func (t *tx) Conversations() ([]bridge.Conversation, error) {
 
 func (t *tx) DueConversations(until time.Time, limit int) ([]bridge.ConversationID, error) {
 	return many(t, "list due conversations", func(r *row) bridge.ConversationID { return bridge.ConversationID(r.text()) },
-		`SELECT id FROM conversations WHERE due_at <= ? AND due_at IS NOT NULL ORDER BY due_at, id LIMIT ?`, micros(until), atMost(limit))
+		`SELECT id FROM conversations WHERE due_at <= ? AND due_at IS NOT NULL ORDER BY due_at, id LIMIT +?`, micros(until), atMost(limit))
 }
 
 // PutConversation is on the way of every send, where what the indexes hold stays as it is: then they are left alone.

@@ -48,7 +48,7 @@ func (t *tx) Deliveries(id bridge.ConversationID, from, to int64) ([]bridge.Deli
 func (t *tx) Waiting(id bridge.ConversationID, recipient string, limit int) ([]bridge.Delivery, error) {
 	return many(t, "list waiting deliveries", scanDelivery, `
 		SELECT `+deliveryColumns+` FROM deliveries INDEXED BY deliveries_waiting
-		WHERE conversation = ? AND recipient = ? AND state = 'stored' ORDER BY seq LIMIT ?`, string(id), recipient, atMost(limit))
+		WHERE conversation = ? AND recipient = ? AND state = 'stored' ORDER BY seq LIMIT +?`, string(id), recipient, atMost(limit))
 }
 
 func (t *tx) Held(id bridge.ConversationID, recipient string) ([]bridge.Delivery, error) {
@@ -79,9 +79,9 @@ func (t *tx) Unacked(id bridge.ConversationID, limit int, recipients ...string) 
 func (t *tx) unacked(id bridge.ConversationID, recipient string, limit int) (int, error) {
 	n, err := one(t, "count unacked deliveries", scanInt, `
 		SELECT (SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_waiting
-				WHERE conversation = ? AND recipient = ? AND state = 'stored' LIMIT ?))
+				WHERE conversation = ? AND recipient = ? AND state = 'stored' LIMIT +?))
 			+ (SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_held
-				WHERE conversation = ? AND recipient = ? AND state = 'delivered' LIMIT ?))`,
+				WHERE conversation = ? AND recipient = ? AND state = 'delivered' LIMIT +?))`,
 		string(id), recipient, atMost(limit), string(id), recipient, atMost(limit))
 	if limit > 0 {
 		n = min(n, limit)

@@ -22,7 +22,7 @@ func (t *tx) AddEntry(e bridge.LogEntry) error {
 
 func (t *tx) Entries(log string, from int64, limit int) ([]bridge.LogEntry, error) {
 	return many(t, "list entries", scanEntry, `
-		SELECT `+entryColumns+` FROM entries WHERE log = ? AND n >= ? ORDER BY n LIMIT ?`, log, from, atMost(limit))
+		SELECT `+entryColumns+` FROM entries WHERE log = ? AND n >= ? ORDER BY n LIMIT +?`, log, from, atMost(limit))
 }
 
 // Logs hops from one name to the next instead of reading every entry.

@@ -36,5 +36,5 @@ func (t *tx) Message(id bridge.ConversationID, message bridge.MessageID) (bridge
 
 func (t *tx) Messages(id bridge.ConversationID, after int64, limit int) ([]bridge.Message, error) {
 	return many(t, "list messages", scanMessage, `
-		SELECT `+messageColumns+` FROM messages WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT ?`, string(id), after, atMost(limit))
+		SELECT `+messageColumns+` FROM messages WHERE conversation = ? AND seq > ? ORDER BY seq LIMIT +?`, string(id), after, atMost(limit))
 }

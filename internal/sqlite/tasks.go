@@ -80,11 +80,11 @@ func (t *tx) Task(id bridge.ConversationID, task bridge.TaskID) (bridge.Task, er
 
 func (t *tx) Tasks(id bridge.ConversationID, state bridge.TaskState, after int64, limit int) ([]bridge.Task, error) {
 	if state == "" {
-		return many(t, "list tasks", scanTask, `SELECT `+taskColumns+` FROM tasks WHERE conversation = ? AND n > ? ORDER BY n LIMIT ?`,
+		return many(t, "list tasks", scanTask, `SELECT `+taskColumns+` FROM tasks WHERE conversation = ? AND n > ? ORDER BY n LIMIT +?`,
 			string(id), after, atMost(limit))
 	}
 	return many(t, "list tasks", scanTask, `
-		SELECT `+taskColumns+` FROM tasks INDEXED BY tasks_by_state WHERE conversation = ? AND state = ? AND n > ? ORDER BY n LIMIT ?`,
+		SELECT `+taskColumns+` FROM tasks INDEXED BY tasks_by_state WHERE conversation = ? AND state = ? AND n > ? ORDER BY n LIMIT +?`,
 		string(id), string(state), after, atMost(limit))
 }
 
@@ -94,7 +94,7 @@ func (t *tx) Ready(id bridge.ConversationID, member string, limit int) ([]bridge
 	const ready = `SELECT ` + taskColumns + ` FROM tasks INDEXED BY tasks_ready WHERE state = 'open' AND blockers = 0 AND conversation = ?`
 	return many(t, "list ready tasks", scanTask, ready+` AND assign_to = ''
 		UNION ALL `+ready+` AND assign_to = ? AND assign_to <> ''
-		ORDER BY priority DESC, n LIMIT ?`,
+		ORDER BY priority DESC, n LIMIT +?`,
 		string(id), string(id), member, atMost(limit))
 }
 

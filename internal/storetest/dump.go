@@ -79,15 +79,15 @@ func (d *dumper) conversation(tx bridge.Tx, id bridge.ConversationID) {
 	d.add("Entries")(tx.Entries(string(id), 0, 0))
 	d.add("Entries from 2")(tx.Entries(string(id), 2, 1))
 	d.add("Tasks")(tx.Tasks(id, "", 0, 0))
-	d.add("Open tasks above 1")(tx.Tasks(id, bridge.TaskOpen, 1, 1))
+	d.add("Open tasks above 1")(number(tx.Tasks(id, bridge.TaskOpen, 1, 1)))
 	d.add("Leases")(tx.Leases(id))
 	d.add("CountTasks")(tx.CountTasks(id))
 	for n := 1; n <= 3; n++ {
 		d.add("Message")(tx.Message(id, messageID(n)))
 		d.add("Task")(tx.Task(id, taskID(n)))
-		d.add("Dependents")(tx.Dependents(id, taskID(n)))
+		d.add("Dependents")(number(tx.Dependents(id, taskID(n))))
 	}
-	d.add("Ready for nobody")(tx.Ready(id, "", 0))
+	d.add("Ready for nobody")(number(tx.Ready(id, "", 0)))
 	for _, name := range names {
 		d.add("Member " + name)(tx.Member(id, name))
 		d.add("Waiting " + name)(tx.Waiting(id, name, 0))
@@ -95,9 +95,9 @@ func (d *dumper) conversation(tx bridge.Tx, id bridge.ConversationID) {
 		d.add("Held " + name)(tx.Held(id, name))
 		d.add("Batch " + name)(tx.Batch(id, name, "rcpt_1"))
 		d.add("Unacked " + name)(tx.Unacked(id, 2, name))
-		d.add("Ready " + name)(tx.Ready(id, name, 0))
-		d.add("Ready, the best for " + name)(tx.Ready(id, name, 1))
-		d.add("Assigned " + name)(tx.Assigned(id, name))
+		d.add("Ready " + name)(number(tx.Ready(id, name, 0)))
+		d.add("Ready, the best for " + name)(number(tx.Ready(id, name, 1)))
+		d.add("Assigned " + name)(number(tx.Assigned(id, name)))
 	}
 }
 

@@ -16,8 +16,13 @@ func invariantsSee(t *testing.T, e Engine) {
 	s := e.start(t)
 	a, id := &local{store: s}, convID(1)
 	for _, c := range []call{
-		{Op: "add", Key: "one"}, {Op: "add", Key: "two", Limit: 1}, {Op: "add", Key: "three"}, {Op: "add", Key: "four"},
-		{Op: "claim", Receipt: "rcpt_1"}, {Op: "claim", Receipt: "rcpt_2"}, {Op: "end", Receipt: "rcpt_2", Key: string(bridge.TaskDone)},
+		{Op: "add", Key: "one"},
+		{Op: "add", Key: "two", Limit: 1},
+		{Op: "add", Key: "three"},
+		{Op: "add", Key: "four"},
+		{Op: "claim", Receipt: "rcpt_1"},
+		{Op: "claim", Receipt: "rcpt_2"},
+		{Op: "end", Receipt: "rcpt_2", Key: string(bridge.TaskDone)},
 	} {
 		c.Conversation, c.Member = id, crew[1]
 		if got := a.do(c); got.Err != "" {
