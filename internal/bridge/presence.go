@@ -66,7 +66,7 @@ func (s *Service) best(all []Presence) Sighting {
 		return Sighting{}
 	}
 	ended := func(p Presence) bool {
-		return !p.EndedAt.IsZero() || p.Instance != instanceShell && s.dead(p.Instance)
+		return !p.EndedAt.IsZero() || s.dead(p.Instance)
 	}
 	going := slices.DeleteFunc(slices.Clone(all), ended)
 	sighting := Sighting{Dead: len(going) == 0}

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -89,29 +88,6 @@ func TestSilence_RaisesOneAlertAndItsEndAnother(t *testing.T) {
 		if !slices.Equal(marks, []string{"silent beta", "recover beta", "silent beta"}) {
 			t.Errorf("entries = %q", marks)
 		}
-	})
-}
-
-func TestSilence_TwoWatchdogsRaiseOneAlert(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
-		same := func(o *bridge.Options) { o.Keys = ring }
-		w := newWorld(t, same)
-		other := worldOn(t, w.store, same)
-		a, b := w.remote("alpha"), w.remote("beta")
-		w.talk(a, b)
-		for range 3 {
-			w.watched(40*time.Second, a)
-			for range 10 {
-				time.Sleep(time.Second)
-				var wg sync.WaitGroup
-				for _, sweeper := range []*world{w, other, w, other} {
-					wg.Go(func() { sweeper.sweep() })
-				}
-				wg.Wait()
-			}
-			w.watched(10*time.Second, a, b)
-		}
-		w.alarmed("silent beta", "recovered beta", "silent beta", "recovered beta", "silent beta", "recovered beta")
 	})
 }
 
