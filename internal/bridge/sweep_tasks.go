@@ -70,9 +70,9 @@ func stillOpen(tx Tx, ids []ConversationID) (open []ConversationID, err error) {
 	return open, nil
 }
 
-// nudgeDue reports whether two thirds of a lease are over and its holder was not told so since it was claimed or renewed.
+// nudgeDue reports whether two thirds of a lease are over and its holder was not told so; claiming and renewing forget that it was.
 func nudgeDue(l Lease, in watched, now time.Time) bool {
-	return l.NudgedAt.Before(l.LeasedAt) && now.Sub(in.counted(l.LeasedAt, now)) >= l.For-l.For/3
+	return l.NudgedAt.IsZero() && now.Sub(in.counted(l.LeasedAt, now)) >= l.For-l.For/3
 }
 
 // nudge tells holders which of their leases end soon, each in one message. Only their own call keeps a lease, so this is the last

@@ -88,3 +88,24 @@ func TestSweep_LeavesNoLeaseInAConversationThatIsOver(t *testing.T) {
 		}
 	})
 }
+
+func TestSweep_AClockSetBackNudgesNoMoreOften(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		clock := &wall{}
+		w := worldAt(t, clock)
+		a, b := w.remote("alpha"), w.remote("beta")
+		made, err := w.Create(w.ctx, a, bridge.CreateRequest{Partners: partners("beta"), TTLMinutes: 3 * 24 * 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Join(w.ctx, b, bridge.JoinRequest{Code: made.Invites[0].Code}); err != nil {
+			t.Fatal(err)
+		}
+		w.claim(b, w.todo(a, "x"))
+		w.watched(10*minute, a, b)
+		clock.off = -20 * time.Hour
+		if rep := w.watched(25*minute, a, b); rep.Nudged != 1 {
+			t.Errorf("nudged %d times", rep.Nudged)
+		}
+	})
+}
