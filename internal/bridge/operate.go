@@ -131,6 +131,7 @@ func (s *Service) RevokeMember(ctx context.Context, id ConversationID, name stri
 		}
 		if m.Agent != "" {
 			r.tx.Notify(Inbox(m.Agent)) // its waits end now
+			r.tx.Notify(Work(m.Agent))
 		}
 		if err := r.bury(lost, DeadRevoked); err != nil {
 			return err

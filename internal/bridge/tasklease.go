@@ -42,9 +42,6 @@ func (s *Service) leaseLost(tx Tx, l Lease) (why string, err error) {
 
 // lapseLost takes back the tasks of this conversation whose leases are lost, and tells how many are open again and how many failed.
 func (r *room) lapseLost() (open, failed int, err error) {
-	if r.live() != nil {
-		return 0, 0, nil // nobody could claim them any more
-	}
 	leases, err := r.tx.Leases(r.c.ID)
 	if err != nil {
 		return 0, 0, err

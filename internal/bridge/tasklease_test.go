@@ -176,6 +176,29 @@ func TestLease_EndsWithTheSeat(t *testing.T) {
 	}
 }
 
+// Whoever revokes a seat opens its tasks at once; the lease would be lost all the same.
+func TestLease_EndsWithTheSeatAlsoBeforeItsTasksAreOpened(t *testing.T) {
+	w := newWorld(t)
+	a, b, c := w.agent("alpha"), w.agent("beta"), w.agent("gamma")
+	id := w.talk(a, b, c)
+	lease := w.claim(passing(b), w.todo(a, "x"))
+	err := w.store.Update(w.ctx, bridge.InConversation(id), func(tx bridge.Tx) error {
+		m, err := tx.Member(id, "beta")
+		if err != nil {
+			return err
+		}
+		m.RevokedAt = tx.Now()
+		return tx.PutMember(m)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.tampered = true // a seat was revoked without an entry
+	if got := w.claim(c, lease.Task.ID); got.Task.Holder != "gamma" || got.LeaseToken <= lease.LeaseToken {
+		t.Errorf("claimed %+v", got)
+	}
+}
+
 func TestLease_AClockJumpLosesNone(t *testing.T) {
 	for name, jump := range map[string]time.Duration{"forward": 20 * time.Hour, "back": -20 * time.Hour} {
 		t.Run(name, func(t *testing.T) {

@@ -29,10 +29,9 @@ func (r *room) tellAdder(t Task, text string) error {
 	return r.announce(text, t.AddedBy)
 }
 
-// tellHolder tells the newest holder of a task, unless it did it itself or another sits in its seat by now.
+// tellHolder tells the newest holder of a task, unless it did it itself.
 func (r *room) tellHolder(t Task, text string) error {
-	m, ok := r.member(t.Holder)
-	if !ok || m.Agent != t.Agent || m.Name == r.me.Name {
+	if t.Holder == r.me.Name {
 		return nil
 	}
 	return r.announce(text, t.Holder)
