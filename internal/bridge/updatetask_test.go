@@ -48,7 +48,9 @@ func TestUpdateTask_AnEndIsFinalAndMayBeRepeated(t *testing.T) {
 		w.told(a, map[bridge.TaskState]string{bridge.TaskDone: "is done, says beta", bridge.TaskFailed: "failed, says beta"}[state])
 		for _, other := range []bridge.UpdateTaskRequest{
 			holders(lease, action, "otherwise"), holders(lease, action, ""), holders(lease, bridge.ReleaseTask, "so it is"),
-			holders(lease, bridge.RenewTask, ""), {Task: lease.Task.ID, Action: bridge.CancelTask}, {Task: lease.Task.ID, Action: bridge.AssignTask, AssignTo: "alpha"},
+			holders(lease, bridge.RenewTask, ""),
+			{Task: lease.Task.ID, Action: bridge.CancelTask},
+			{Task: lease.Task.ID, Action: bridge.AssignTask, AssignTo: "alpha"},
 		} {
 			who := b
 			if other.LeaseToken == 0 {
