@@ -100,6 +100,7 @@ func invariantsSee(t *testing.T, e Engine) {
 		"a stranger spoke":        room(func(c *bridge.Conversation) { c.SpokeAt, c.SpokeBy = at(1), "delta" }),
 		"somebody spoke never":    room(func(c *bridge.Conversation) { c.SpokeBy = crew[0] }),
 		"silent and never joined": seat(func(m *bridge.Member) { m.SilentAt, m.JoinedAt = at(2), m.RevokedAt }),
+		"claimed in a grave":      room(func(c *bridge.Conversation) { c.BuriedAt = at(1) }),
 		"erased, but for tasks":   room(func(c *bridge.Conversation) { c.ErasedAt, c.Title, c.Key = at(1), "", nil }),
 		"an alert from nowhere":   raise(func(a *bridge.Alert) { a.Conversation = convID(9) }),
 		"an alert about nobody":   raise(func(a *bridge.Alert) { a.Member = "delta" }),

@@ -30,7 +30,7 @@ func (i *inspection) tasks(c bridge.Conversation, tasks []bridge.Task, seats map
 		if k.Fence < 0 || k.Fence > c.LastFence {
 			i.fail("%s has the token %d, and the last one was %d", at, k.Fence, c.LastFence)
 		}
-		i.task(at, k, seats)
+		i.task(at, c, k, seats)
 	}
 	if c.LastTask != int64(len(tasks)) {
 		i.fail("%s: the last task is number %d, and there are %d", c.ID, c.LastTask, len(tasks))
@@ -59,7 +59,7 @@ func (i *inspection) blockers(at string, k bridge.Task, before map[bridge.TaskID
 }
 
 // task checks one task by itself.
-func (i *inspection) task(at string, k bridge.Task, seats map[string]bridge.Member) {
+func (i *inspection) task(at string, c bridge.Conversation, k bridge.Task, seats map[string]bridge.Member) {
 	claimed := k.Fence != 0 // at least once
 	if leased := k.Holder != "" && k.Agent != "" && !k.LeasedAt.IsZero(); leased != claimed {
 		i.fail("%s has the token %d, the holder %q (%s) and a lease from %v", at, k.Fence, k.Holder, k.Agent, k.LeasedAt)
@@ -72,6 +72,9 @@ func (i *inspection) task(at string, k bridge.Task, seats map[string]bridge.Memb
 			i.fail("%s is open and assigned to %q, who has no seat", at, k.AssignTo)
 		}
 	case bridge.TaskClaimed:
+		if !c.BuriedAt.IsZero() {
+			i.fail("%s is claimed, and its conversation is buried", at)
+		}
 		legal = legal && claimed && k.Attempts > 0 && k.Blockers == 0 && k.Ended == ""
 	case bridge.TaskDone:
 		legal = legal && claimed && k.Attempts > 0 && k.Blockers == 0
