@@ -171,8 +171,8 @@ type Tx interface {
 
 	Presence(agent AgentID) ([]Presence, error) // of all its instances, by instance
 	PutPresence(p Presence) error
-	// TouchPresence moves an instance's heartbeat on to at, and takes back that it ended; it leaves the rest alone, and a later
-	// heartbeat too. An instance that is not there is added, started at that time. Unlike PutPresence it needs no turn of the agent's
+	// TouchPresence moves an instance's heartbeat on to at, and takes back that it ended if that was before; it leaves the rest alone,
+	// and a later heartbeat too. An instance that is not there is added, started at that time. Unlike PutPresence it needs no turn of the agent's
 	// scope.
 	TouchPresence(agent AgentID, instance Instance, at time.Time) error
 	DropPresence(before time.Time) error // of instances with no heartbeat since before

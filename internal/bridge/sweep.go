@@ -218,5 +218,6 @@ func (r *room) erase(actor string) error {
 	}
 	r.s.contentKeys.Delete(r.c.ID)
 	r.c.Title, r.c.Creator, r.c.Key, r.c.ErasedAt = "", "", nil, r.now
+	r.c.PausedAt, r.c.PausedBy, r.c.Turns, r.c.SpokeBy, r.c.SpokeAt = time.Time{}, "", 0, "", time.Time{}
 	return nil
 }

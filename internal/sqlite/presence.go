@@ -34,7 +34,7 @@ func (t *tx) PutPresence(p bridge.Presence) error {
 func (t *tx) TouchPresence(agent bridge.AgentID, instance bridge.Instance, at time.Time) error {
 	return t.exec("touch presence", `
 		INSERT INTO presence (agent, instance, started_at, heartbeat_at) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET ended_at = NULL, heartbeat_at =
+		ON CONFLICT DO UPDATE SET ended_at = CASE WHEN excluded.heartbeat_at > ended_at THEN NULL ELSE ended_at END, heartbeat_at =
 			CASE WHEN excluded.heartbeat_at > heartbeat_at OR heartbeat_at IS NULL THEN excluded.heartbeat_at ELSE heartbeat_at END`,
 		string(agent), string(instance), micros(at), micros(at))
 }

@@ -147,7 +147,7 @@ func (i *inspection) conversation(c bridge.Conversation) error {
 	}
 	if !c.ErasedAt.IsZero() {
 		i.erased[c.ID] = true
-		if n := len(members) + len(messages) + len(copies) + len(invites) + len(tasks); n > 0 || c.Title != "" || len(c.Key) > 0 {
+		if n := len(members) + len(messages) + len(copies) + len(invites) + len(tasks); n > 0 || c.Title != "" || c.SpokeBy != "" || len(c.Key) > 0 {
 			i.fail("%s is erased, and has %d rows, the title %q and a key of %d bytes", c.ID, n, c.Title, len(c.Key))
 		}
 		return i.log(string(c.ID), c.Head)

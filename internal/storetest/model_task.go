@@ -148,7 +148,9 @@ func (m *model) TouchPresence(agent bridge.AgentID, instance bridge.Instance, at
 	if at.After(p.HeartbeatAt) {
 		p.HeartbeatAt = at
 	}
-	p.EndedAt = time.Time{}
+	if at.After(p.EndedAt) {
+		p.EndedAt = time.Time{}
+	}
 	m.presence[key] = p
 	return nil
 }

@@ -84,8 +84,8 @@ func touchPresence(t *testing.T, e Engine) {
 	same(t, "Presence after TouchPresence", look(t, s, get), []bridge.Presence{a, b, c, never})
 
 	touch(t, s, agentID(1), "proc_a", at(6), at(7), at(3))
-	touch(t, s, agentID(1), "proc_b", at(1)) // even an old heartbeat shows that it did not end
-	b.EndedAt = time.Time{}
+	touch(t, s, agentID(1), "proc_b", at(3)) // seen before it ended, and told after
+	b.HeartbeatAt = at(3)
 	same(t, "Presence after TouchPresence of earlier times", look(t, s, get), []bridge.Presence{a, b, c, never})
 
 	touch(t, s, agentID(1), "proc_a", time.Time{})
