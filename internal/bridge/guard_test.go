@@ -279,3 +279,20 @@ func TestLoopGuard_ARefusedTurnDoesNotCountAndARetryIsNone(t *testing.T) {
 		}
 	})
 }
+
+func TestResume_BeginsTheCountAnew(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, plenty)
+		a, b := w.agent("alpha"), w.agent("beta")
+		id := w.talk(a, b)
+		if err := w.volley(60, 2*time.Second, a, b); err != nil || w.paused() == "" {
+			t.Fatalf("sixty turns: paused by %q, %v", w.paused(), err)
+		}
+		if err := w.Resume(w.ctx, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.volley(40, 0, a, b); err != nil {
+			t.Error(err)
+		}
+	})
+}

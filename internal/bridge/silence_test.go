@@ -237,5 +237,12 @@ func TestAlert_IsLoggedOnce(t *testing.T) {
 		if n := strings.Count(out.String(), "msg=alert"); n != 1 || !strings.Contains(out.String(), string(id)) {
 			t.Errorf("log = %s", out.String())
 		}
+		out.Reset()
+		if err := w.volley(60, 2*time.Second, a, b); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(out.String(), "kind=paused"); n != 1 {
+			t.Errorf("log = %s", out.String())
+		}
 	})
 }
