@@ -56,7 +56,7 @@ var clockless = []string{"internal/bridge", "internal/audit", "internal/redact",
 
 // clocks are the files in those rooms that may look at this process's clock all the same, each for its reason.
 var clocks = map[string]string{
-	"internal/bridge/clock.go": "how long ago by this process: notices jumps of the engine's clock and spares repeated writes; judges nothing",
+	"internal/bridge/clock.go": "how long ago by this process: notices jumps of the engine's clock, spares repeated writes, and says how long ago a connection closed",
 }
 
 const maxLines = 400

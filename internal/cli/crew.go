@@ -28,7 +28,7 @@ type hand struct {
 	back   bool             // the orchestrator was told that it is back
 }
 
-// work takes one task after another until ctx ends.
+// work takes one task after another, and says what ended that: ctx, or what went wrong.
 func (h *hand) work(ctx context.Context) error {
 	for {
 		res, err := h.player.ClaimTask(ctx, bridge.ClaimTaskRequest{Conversation: h.d.id, Wait: 20 * time.Second})

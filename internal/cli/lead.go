@@ -25,7 +25,7 @@ func (d *demo) work(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for _, h := range d.crew {
 		wg.Go(func() {
-			if err := h.work(working); err != nil && working.Err() == nil {
+			if err := h.work(working); working.Err() == nil {
 				cancel(err)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -142,11 +143,12 @@ func (h *history) judge() (violations []string) {
 	m := rules.ToModel()
 	for id, ops := range h.tasks {
 		if result := porcupine.CheckOperationsTimeout(m, ops, patience); result != porcupine.Ok {
-			text := fmt.Sprintf("%s: %s:", id, result)
+			var text strings.Builder
+			fmt.Fprintf(&text, "%s: %s:", id, result)
 			for _, op := range ops {
-				text += fmt.Sprintf(" [%s–%s %+v %q]", time.Duration(op.Call), time.Duration(op.Return), op.Input, op.Output)
+				fmt.Fprintf(&text, " [%s–%s %+v %q]", time.Duration(op.Call), time.Duration(op.Return), op.Input, op.Output)
 			}
-			violations = append(violations, text)
+			violations = append(violations, text.String())
 		}
 	}
 	return violations
