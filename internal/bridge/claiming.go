@@ -61,11 +61,14 @@ func (s *Service) claim(tx Tx, c Caller, id ConversationID, task TaskID) (res Cl
 	if res.Overlap, err = r.overlap(t.Files); err != nil {
 		return res, nil, err
 	}
-	if res.Again = t.State == TaskClaimed; !res.Again {
-		if t, err = r.lend(t, c); err != nil {
-			return res, nil, err
-		}
+	if res.Again = t.State == TaskClaimed; res.Again {
+		t, err = r.carryOn(t, c)
+	} else {
+		t, err = r.lend(t, c)
 		fresh = &t
+	}
+	if err != nil {
+		return res, nil, err
 	}
 	v, err := s.taskView(tx, t)
 	if err != nil {
@@ -103,7 +106,7 @@ func (r *room) available(c Caller, t Task) error {
 			return err
 		case why != "":
 			return cmp.Or(r.mayClaim(), errLeaseLapsed)
-		case t.Agent == c.cred.agent && t.Instance == c.binds():
+		case t.Agent == c.cred.agent && r.mayCarryOn(t.lease(), c):
 			return nil
 		}
 	}
@@ -146,6 +149,21 @@ func (c Caller) binds() Instance {
 		return ""
 	}
 	return c.Instance
+}
+
+// mayCarryOn reports whether the caller may carry on with a lease of its agent: it is its own already, a shell's, or that of a process that
+// ended in order.
+func (r *room) mayCarryOn(l Lease, c Caller) bool {
+	return l.Instance == "" || l.Instance == c.binds() || r.s.dead(l.Instance)
+}
+
+// carryOn binds a lease of the caller's agent to the caller's instance, under the same token.
+func (r *room) carryOn(t Task, c Caller) (Task, error) {
+	if t.Instance == c.binds() || !r.mayCarryOn(t.lease(), c) {
+		return t, nil
+	}
+	t.Instance = c.binds()
+	return t, r.tx.PutTask(t)
 }
 
 // lend gives the caller a lease on an open task, under a new token.

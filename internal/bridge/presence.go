@@ -22,6 +22,7 @@ type Sighting struct {
 	HeartbeatAt time.Time // zero: never
 	ProgressAt  time.Time // zero: never
 	Dead        bool      // its process is known to have ended
+	Left        bool      // and it said goodbye: its client hung up
 }
 
 // liveness is the one function by which every surface says whether an agent is there, and since when that is so. Only time in which
@@ -43,6 +44,14 @@ func liveness(now time.Time, w watched, s Sighting, conf Config) (Liveness, time
 		return Idle, progress.Add(conf.IdleAfter)
 	}
 	return Alive, progress
+}
+
+// unheard reports whether an agent is away for long enough to mark its silence and give its work to others. Where its process died
+// that is at once. One that said goodbye may be about to start anew, as clients do, so it has the time of any silence.
+func unheard(now time.Time, w watched, s Sighting, conf Config) bool {
+	live, _ := liveness(now, w, s, conf)
+	left := s.Left && now.Sub(w.counted(s.HeartbeatAt, now)) < conf.SilentAfter
+	return (live == Silent || live == Gone) && !left
 }
 
 // sight gathers what was seen of all instances of an agent.
@@ -72,6 +81,8 @@ func (s *Service) best(all []Presence) Sighting {
 	sighting := Sighting{Dead: len(going) == 0}
 	if sighting.Dead {
 		going = all
+		last := slices.MaxFunc(all, func(a, b Presence) int { return a.HeartbeatAt.Compare(b.HeartbeatAt) })
+		sighting.Left = !last.EndedAt.IsZero()
 	}
 	for _, p := range going {
 		if p.HeartbeatAt.After(sighting.HeartbeatAt) {

@@ -45,9 +45,12 @@ func (s *Service) examine(tx Tx, in watched, m Member) (h health, err error) {
 	seen := s.best(stays)
 	live, h.since = liveness(now, in, seen, s.conf)
 	h.here = live == Alive || live == Idle
-	h.silent = !h.here
+	h.silent = unheard(now, in, seen, s.conf)
 	h.why = "no heartbeat for " + brief(now.Sub(in.counted(seen.HeartbeatAt, now)))
-	if seen.Dead {
+	switch {
+	case seen.Left:
+		h.why = "its client left"
+	case seen.Dead:
 		h.why = "its process ended"
 	}
 	return h, nil

@@ -27,17 +27,22 @@ func (s *Service) leaseLost(tx Tx, l Lease) (why string, err error) {
 		return "its holder was revoked", nil
 	case l.Instance == "":
 		return "", nil // a shell's command: that it ended means nothing
-	case s.dead(l.Instance):
-		return "its holder's process had ended", nil
 	}
-	seen, err := s.sight(tx, l.Agent)
-	if err != nil {
+	all, err := tx.Presence(l.Agent)
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if state, _ := liveness(now, in, seen, s.conf); state == Silent || state == Gone {
+	case s.dead(l.Instance) && !saidGoodbye(all, l.Instance):
+		return "its holder's process had ended", nil
+	case unheard(now, in, s.best(all), s.conf):
 		return "its holder had fallen silent", nil
 	}
 	return "", nil
+}
+
+// saidGoodbye reports whether an instance ended in order: its client hung up, and may start it anew.
+func saidGoodbye(all []Presence, instance Instance) bool {
+	return slices.ContainsFunc(all, func(p Presence) bool { return p.Instance == instance && !p.EndedAt.IsZero() })
 }
 
 // lapseLost takes back the tasks of this conversation whose leases are lost, and tells how many are open again and how many failed.

@@ -41,7 +41,7 @@ func (s *Service) UpdateTask(ctx context.Context, c Caller, q UpdateTaskRequest)
 		}
 		q := q // fn may run again
 		q.Result = in.result
-		if t, err = r.change(t, q); err != nil {
+		if t, err = r.change(t, q, c); err != nil {
 			return res, err
 		}
 		if res.Task, err = s.taskView(r.tx, t); err != nil {
@@ -78,7 +78,7 @@ func checkUpdate(q UpdateTaskRequest) error {
 }
 
 // change does what the request says to a task.
-func (r *room) change(t Task, q UpdateTaskRequest) (Task, error) {
+func (r *room) change(t Task, q UpdateTaskRequest, c Caller) (Task, error) {
 	if q.Action == CancelTask || q.Action == AssignTask {
 		if t.AddedBy != r.me.Name {
 			if err := r.may(Orchestrator, string(q.Action)+" a task that another added"); err != nil {
@@ -99,7 +99,7 @@ func (r *room) change(t Task, q UpdateTaskRequest) (Task, error) {
 	}
 	switch q.Action {
 	case RenewTask:
-		return r.renew(t)
+		return r.renew(t, c)
 	case ReleaseTask:
 		return r.release(t, q.Result, end)
 	}
@@ -149,10 +149,13 @@ func (r *room) overtaken(t Task, mine bool) error {
 }
 
 // renew makes a lease count from now. Leases have no entries.
-func (r *room) renew(t Task) (Task, error) {
-	t.LeasedAt, t.NudgedAt = r.now, time.Time{}
+func (r *room) renew(t Task, c Caller) (Task, error) {
 	if err := r.s.charge(r.tx, r.account()); err != nil {
 		return t, err
+	}
+	t.LeasedAt, t.NudgedAt = r.now, time.Time{}
+	if r.mayCarryOn(t.lease(), c) {
+		t.Instance = c.binds()
 	}
 	return t, r.tx.PutTask(t)
 }
