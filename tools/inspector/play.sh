@@ -52,7 +52,16 @@ play() {
 		echo "$transport, $era: a message to nobody was taken" >&2
 		exit 1
 	fi
-	echo "$transport, $era: two agents talked"
+	local task lease
+	task=$(call "$1" add_task "{\"title\":\"write the tests\",\"assign_to\":\"$2\",\"conversation_id\":\"$id\"}" | pick r.task_id)
+	made=$(call "$2" claim_task '{"wait_seconds":5}')
+	same "$(pick r.task.task_id <<<"$made")" "$task" "the task claimed"
+	lease=$(pick r.lease_token <<<"$made")
+	# Over stdio each call is a process of its own, which ends: the next one carries on with the lease.
+	call "$2" update_task "{\"task_id\":\"$task\",\"action\":\"renew\",\"lease_token\":$lease,\"conversation_id\":\"$id\"}" >/dev/null
+	call "$2" update_task "{\"task_id\":\"$task\",\"action\":\"complete\",\"lease_token\":$lease,\"result\":\"12 tests\",\"conversation_id\":\"$id\"}" >/dev/null
+	same "$(call "$1" list_tasks '{"state":"done"}' | pick 'r.tasks[0].result')" "12 tests" "the result"
+	echo "$transport, $era: two agents talked, and one did a task of the other"
 }
 
 transport=stdio
