@@ -62,6 +62,7 @@ func (p *program) serve(ctx context.Context) error {
 	defer wg.Wait()
 	defer stop()
 	wg.Go(func() { dog.Run(ctx) })
+	wg.Go(func() { daemon.KeepHeadroom(ctx) })
 	wg.Go(func() {
 		<-ctx.Done()
 		server.Close() // waits end with their proper answers, so that the connections become idle
