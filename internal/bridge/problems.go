@@ -64,7 +64,7 @@ func (s *Service) memberProblems(m Member, p PartnerState, waiting, holds int) (
 		found = append(found, m.Name+" was invited and has not joined")
 	case lost(p) && holds > 0:
 		found = append(found, fmt.Sprintf("%s is %s and holds %s", m.Name, p.Liveness, count(holds, "task")))
-	case lost(p):
+	case lost(p) && m.Status != Complete: // who is done may go
 		found = append(found, fmt.Sprintf("%s is %s", m.Name, p.Liveness))
 	}
 	if m.Status == Blocked {
