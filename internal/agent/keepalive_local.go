@@ -41,7 +41,7 @@ func (l Local) beat(ctx context.Context) {
 	every := time.NewTicker(l.Service.Config().Heartbeat)
 	defer every.Stop()
 	for {
-		err := l.Service.Heartbeat(ctx, l.Caller, bridge.Pulse{})
+		err := l.Service.Heartbeat(ctx, l.Caller, bridge.Pulse{KeepAlive: true})
 		if err != nil && ctx.Err() == nil {
 			l.Log.Info("heartbeat", "error", err) // whatever it is, who looks for messages meets it, too
 		}
@@ -60,7 +60,7 @@ func (l Local) leave(ctx context.Context) {
 	}
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	if err := l.Service.Heartbeat(bye, l.Caller, bridge.Pulse{End: true}); err != nil {
+	if err := l.Service.Heartbeat(bye, l.Caller, bridge.Pulse{End: true, KeepAlive: true}); err != nil {
 		l.Log.Info("say goodbye", "error", err)
 	}
 }

@@ -215,6 +215,20 @@ func (w *town) read() {
 	}
 }
 
+// seen is how beta looks to the others.
+func (w *town) seen() bridge.PartnerState {
+	w.t.Helper()
+	list, err := w.svc.List(w.ctx, true)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	view, err := w.svc.Show(w.ctx, list[0].Conversation)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return view.Roster[slices.IndexFunc(view.Roster, func(m bridge.PartnerState) bool { return m.Name == "beta" })]
+}
+
 // sources runs a story over the store and over a hub that is up.
 func sources(t *testing.T, story func(t *testing.T, w *town, from Source)) {
 	for _, kind := range []string{"store", "hub"} {
@@ -341,16 +355,7 @@ func TestKeepAlive_ShowsThatTheAgentIsThereAndIsNoProgress(t *testing.T) {
 		end := w.keep(from)
 		time.Sleep(12 * time.Hour) // four lives of a token
 		synctest.Wait()
-		list, err := w.svc.List(w.ctx, true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		view, err := w.svc.Show(w.ctx, list[0].Conversation)
-		if err != nil {
-			t.Fatal(err)
-		}
-		i := slices.IndexFunc(view.Roster, func(m bridge.PartnerState) bool { return m.Name == "beta" })
-		if got := view.Roster[i]; got.Liveness != bridge.Idle || got.LastSeen == nil || *got.LastSeen > 20 {
+		if got := w.seen(); got.Liveness != bridge.Idle || got.LastSeen == nil || *got.LastSeen > 20 {
 			t.Errorf("after 12 hours: %s, seen %v s ago; want idle, and seen just now", got.Liveness, got.LastSeen)
 		}
 		if _, err := w.svc.Authenticate(w.ctx, w.token, "", false); err != nil {
@@ -377,6 +382,23 @@ func sweeping(svc *bridge.Service) (stop func()) {
 		}
 	})
 	return func() { cancel(); wg.Wait() }
+}
+
+// Whoever starts keep-alives again and again, as a service manager does, does not make an idle agent look alive.
+func TestKeepAlive_BeginningIsNoProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		time.Sleep(time.Hour)
+		for n := range 3 {
+			w.beta.Instance = bridge.Instance(fmt.Sprint("proc_keepalive", n))
+			end := w.keep(w.local())
+			time.Sleep(20 * time.Second)
+			if got := w.seen(); got.Liveness != bridge.Idle {
+				t.Errorf("start %d: beta is %s, want idle", n, got.Liveness)
+			}
+			end()
+		}
+	})
 }
 
 func TestKeepAlive_RevokedTokenEndsItAtOnce(t *testing.T) {

@@ -110,8 +110,9 @@ func (c Caller) seenAs() Instance {
 
 // Pulse is what a process tells about itself and the agent it serves.
 type Pulse struct {
-	Progress bool // the model did something since the last pulse
-	End      bool // the process is about to end; of a [Caller.Passing] one that says nothing
+	Progress  bool // the model did something since the last pulse
+	End       bool // the process is about to end; of a [Caller.Passing] one that says nothing
+	KeepAlive bool // of a process that serves no model: that it began is no sign that one will do something
 }
 
 // Heartbeat notes that the caller's instance is there. Whoever keeps a connection open for an agent calls it every
@@ -137,6 +138,9 @@ func (s *Service) pulse(tx Tx, c Caller, p Pulse) error {
 		row = all[i]
 	}
 	row.HeartbeatAt, row.EndedAt = now, time.Time{}
+	if p.KeepAlive {
+		row.StartedAt = time.Time{}
+	}
 	if p.Progress {
 		row.ProgressAt = now
 		s.lastSeen.mark(c.Instance)
