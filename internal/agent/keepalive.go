@@ -31,12 +31,11 @@ type Source interface {
 	where() string // http://127.0.0.1:7483
 }
 
-// How long a keep-alive waits before it connects anew, with some chance in it.
+// How long a keep-alive waits before it connects anew, with some chance in it. The pauses begin anew after a connection that held for
+// longer than the pause before it: a hub that falls over at once is left alone, one that is restarted now and then is not.
 const (
 	leastPause = 500 * time.Millisecond
 	mostPause  = 30 * time.Second
-	// heldFor is how long a connection must have held for the pauses to begin anew.
-	heldFor = 10 * time.Second
 )
 
 // KeepAlive shows that an agent is there and keeps its token good, for agents whose client cannot, until ctx ends, which is no error.
@@ -65,7 +64,7 @@ func KeepAlive(ctx context.Context, o KeepAliveOptions) error {
 		if k.final(err) {
 			return err
 		}
-		if k.held() {
+		if !k.connected.IsZero() && time.Since(k.connected) > max(pause.last, leastPause) {
 			pause.reset()
 		}
 		wait := pause.next()
@@ -127,9 +126,6 @@ func (k *keeper) final(err error) bool {
 	}
 	return false
 }
-
-// held reports whether the connection that ended had lasted.
-func (k *keeper) held() bool { return !k.connected.IsZero() && time.Since(k.connected) >= heldFor }
 
 func (k *keeper) say(line string, news bool) {
 	if k.Say == nil {

@@ -521,6 +521,22 @@ func TestKeepAlive_PausesGrowUntilAConnectionHolds(t *testing.T) {
 	})
 }
 
+func TestKeepAlive_LeavesAHubThatFallsOverAtOnceAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		w.serve(answer(200, "text/event-stream", `data: {"name":"beta"}`+"\n\n"), func() {}) // and that is all
+		defer w.keep(w.remote())()
+		time.Sleep(10 * time.Minute)
+		w.mu.Lock()
+		n := len(w.dials)
+		w.mu.Unlock()
+		w.stop()
+		if n > 35 {
+			t.Errorf("%d connections in ten minutes, want pauses up to 30 s", n)
+		}
+	})
+}
+
 func TestKeepAlive_LeavesAHubThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newTown(t)
