@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"agentbridge/internal/agent"
 	"agentbridge/internal/bridge"
@@ -116,11 +118,21 @@ type statusLine struct {
 func (l *statusLine) show(line string, news bool) {
 	switch {
 	case l.terminal:
-		fmt.Fprintf(l.p.stderr, "\r\x1b[K%s", line)
+		fmt.Fprintf(l.p.stderr, "\r\x1b[K%s", l.fit(line))
 		l.shown = true
 	case news:
 		l.p.tell("%s", line)
 	}
+}
+
+// fit cuts a line to the terminal's width: one that wraps cannot be taken back.
+func (l *statusLine) fit(line string) string {
+	if f, ok := l.p.stderr.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 1 && utf8.RuneCountInString(line) >= width {
+			return string([]rune(line)[:width-1])
+		}
+	}
+	return line
 }
 
 // end leaves the line for what comes after.

@@ -128,3 +128,23 @@ func TestKeepAlive_TakesTheTokenFromItsFile(t *testing.T) {
 		t.Errorf("the data directory holds %v, %v, want nothing but the token", files, err)
 	}
 }
+
+func TestStatusLine_OnATerminalIsOneElsewhereOneForEachPieceOfNews(t *testing.T) {
+	for _, test := range []struct {
+		terminal bool
+		want     string
+	}{
+		{true, "\r\x1b[Kaway, again in 1s\r\x1b[Kaway, again in 2s\r\x1b[Kconnected\n"},
+		{false, "away, again in 1s\nconnected\n"},
+	} {
+		var stderr strings.Builder
+		line := statusLine{p: &program{out: bufio.NewWriter(io.Discard), stderr: &stderr}, terminal: test.terminal}
+		line.show("away, again in 1s", true)
+		line.show("away, again in 2s", false)
+		line.show("connected", true)
+		line.end()
+		if got := stderr.String(); got != test.want {
+			t.Errorf("terminal %v: %q, want %q", test.terminal, got, test.want)
+		}
+	}
+}
