@@ -107,7 +107,8 @@ func (k *keeper) connect(ctx context.Context) error {
 		}
 		if first || now.Unread != unread {
 			unread = now.Unread
-			k.say(fmt.Sprintf("connected to %s as %s, %d unread", k.From.where(), now.Name, unread), true)
+			// Where a command is run, that is said, and says the count.
+			k.say(fmt.Sprintf("connected to %s as %s, %d unread", k.From.where(), now.Name, unread), first || k.notifier == nil)
 		}
 		if k.notifier != nil {
 			k.notifier.note(now)

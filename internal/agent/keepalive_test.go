@@ -484,9 +484,9 @@ func TestKeepAlive_NoticesWhatCameWhileTheHubWasAway(t *testing.T) {
 		}
 		want := []string{
 			"hub away (connection refused)", "connected to http://127.0.0.1:7483 as beta, 0 unread",
-			"connected to http://127.0.0.1:7483 as beta, 1 unread", "1 unread: ran the command",
+			"1 unread: ran the command",
 		}
-		if len(about) < 4 || !slices.Equal(about[:4], want) {
+		if len(about) < len(want) || !slices.Equal(about[:len(want)], want) {
 			t.Errorf("said first\n%s\nwant\n%s", strings.Join(about, "\n"), strings.Join(want, "\n"))
 		}
 	})
