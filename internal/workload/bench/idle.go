@@ -26,3 +26,23 @@ func (b *bench) idle(ctx context.Context) error {
 	})
 	return nil
 }
+
+// keepalive has a keep-alive watch a hub that is restarted three times.
+func (b *bench) keepalive(ctx context.Context) error {
+	const restarts = 3
+	rep, err := workload.KeepAlive(ctx, b.program, b.kept, restarts)
+	if err != nil {
+		return err
+	}
+	for _, list := range [][]string{rep.Unnoticed, rep.Faults} {
+		for _, what := range list {
+			fmt.Fprintln(os.Stderr, "keepalive:", what)
+		}
+	}
+	b.rows = append(b.rows, row{
+		fmt.Sprintf("keep-alive for %s, its hub killed %d times and stopped %d", b.kept, rep.Kills, rep.Stops),
+		fmt.Sprintf("%d of %d messages noticed, p50 %s, slowest %.1f s; %d other faults", rep.Noticed, rep.Sent, ms(rep.Took.At(0.5)), rep.Took.At(1).Seconds(), len(rep.Faults)),
+		"–", "100 % noticed", rep.Noticed == rep.Sent && rep.Kills+rep.Stops == restarts && len(rep.Unnoticed)+len(rep.Faults) == 0,
+	})
+	return nil
+}

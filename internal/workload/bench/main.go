@@ -74,9 +74,10 @@ var measures = []measure{
 	{name: "crash", take: (*bench).crash},
 	{name: "team", take: (*bench).team},
 	{name: "sweep", take: (*bench).sweep},
-	{name: "idle", take: (*bench).idle},
 	{name: "reclaim", take: (*bench).reclaim},
+	{name: "idle", take: (*bench).idle, patient: true},
 	{name: "remote", take: (*bench).remote, patient: true},
+	{name: "keepalive", take: (*bench).keepalive, patient: true},
 }
 
 func names() string {
