@@ -19,6 +19,9 @@ import (
 	"agentbridge/internal/daemon"
 )
 
+// unreadVariable tells the command of --on-message how many messages wait.
+const unreadVariable = "AGENTBRIDGE_UNREAD"
+
 func (p *program) keepaliveCommand() *cobra.Command {
 	var server, command string
 	cmd := &cobra.Command{
@@ -101,7 +104,7 @@ func (p *program) bearerOf(conf *config) (string, error) {
 // runOnMessage runs the person's command. What it wrote may be anything, so it is shown only to those who ask for it, and masked.
 func (p *program) runOnMessage(ctx context.Context, command string, unread int) error {
 	n := strconv.Itoa(unread)
-	err := daemon.RunCommand(ctx, command, []byte(n+"\n"), "AGENTBRIDGE_UNREAD="+n)
+	err := daemon.RunCommand(ctx, command, []byte(n+"\n"), unreadVariable+"="+n)
 	if failed, ok := errors.AsType[*daemon.CommandError](err); ok && failed.Output != "" {
 		p.log.Info("the command of --on-message failed", "output", masked(failed.Output))
 	}

@@ -203,7 +203,7 @@ func (c *config) storePath() (string, error) {
 
 // strayVariables lists variables that look like settings and are none, sorted: most likely misspelt.
 func strayVariables(environ []string) []string {
-	known := map[string]bool{"AGENTBRIDGE_CONFIG": true, tokenVariable: true}
+	known := map[string]bool{"AGENTBRIDGE_CONFIG": true, tokenVariable: true, unreadVariable: true}
 	for _, s := range settings {
 		known[variable(s.name)] = true
 	}
