@@ -15,7 +15,7 @@ func TestTeam_EveryTaskEndsOnceWhateverDies(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rep.Ended != tasks || len(rep.Lost)+len(rep.Doubled)+len(rep.Violations)+len(rep.Faults) > 0 {
-		t.Errorf("%+v", rep)
+		t.Errorf("%d ended; lost %q, doubled %q, violations %q, faults %q", rep.Ended, rep.Lost, rep.Doubled, rep.Violations, rep.Faults)
 	}
 	if rep.Kills == 0 || rep.Hangs == 0 || rep.Late == 0 {
 		t.Errorf("the story did not happen: %d kills, %d hangs, %d late writes", rep.Kills, rep.Hangs, rep.Late)

@@ -22,7 +22,8 @@ const (
 type worker struct {
 	t    *team
 	name string
-	odds *rand.Rand // only its own goroutine's
+	odds *rand.Rand // only its own goroutine's, and so is last
+	last job        // what it claimed last
 	fate atomic.Int32
 
 	mu     sync.Mutex // guards player and killed
@@ -49,26 +50,38 @@ func (w *worker) kill() {
 	}
 }
 
-// rise starts the worker's process again after it died, and notes what died with it.
-func (w *worker) rise(ctx context.Context, held *job, cause error) error {
+// rise starts the worker's process again after it died.
+func (w *worker) rise(ctx context.Context, cause error) error {
+	if !w.bury() {
+		return fmt.Errorf("%s ended by itself: %w", w.name, cause)
+	}
+	again, err := w.t.p.Play(ctx, w.name)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.player, w.killed = again, 0
+	return nil
+}
+
+// bury waits until a process that was killed is dead, and notes what died with it. It reports whether one was killed.
+func (w *worker) bury() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.killed == 0 {
-		return fmt.Errorf("%s ended by itself: %w", w.name, cause)
+		return false
 	}
 	w.player.Kill()
-	if held != nil {
-		w.t.history.note(held.id, event{what: orphan, token: held.token}, done, w.killed, w.t.history.now())
+	if w.last != (job{}) {
+		w.t.history.note(w.last.id, event{what: orphan, token: w.last.token}, done, w.killed, w.t.history.now())
 	}
-	again, err := w.t.p.Play(ctx, w.name)
-	if err == nil {
-		w.player, w.killed = again, 0
-	}
-	return err
+	return true
 }
 
 // run works until ctx ends.
 func (w *worker) run(ctx context.Context) error {
+	defer w.bury() // it may have been killed just before the end, or while it hung
 	for ctx.Err() == nil {
 		job, err := w.claim(ctx)
 		if err == nil && job != nil {
@@ -87,18 +100,19 @@ func (w *worker) claim(ctx context.Context) (*job, error) {
 	res, err := w.player.ClaimTask(ctx, bridge.ClaimTaskRequest{Wait: 5 * time.Second})
 	answer := w.t.history.now()
 	if err != nil {
-		return nil, w.failed(ctx, nil, err)
+		return nil, w.failed(ctx, err)
 	}
 	if res.Task == nil {
 		return nil, nil
 	}
 	j := job{res.Task.ID, res.LeaseToken}
 	w.t.history.note(j.id, event{what: claimed, token: j.token}, done, call, answer)
+	w.last = j
 	return &j, nil
 }
 
 // failed sorts out a call without a proper answer: a process that was killed is started again.
-func (w *worker) failed(ctx context.Context, held *job, err error) error {
+func (w *worker) failed(ctx context.Context, err error) error {
 	how := outcomeOf(err)
 	if ctx.Err() != nil {
 		return nil // the work is over
@@ -110,7 +124,7 @@ func (w *worker) failed(ctx context.Context, held *job, err error) error {
 	if bridge.AsError(err).Code == bridge.Unavailable {
 		return nil
 	}
-	return w.rise(ctx, held, err)
+	return w.rise(ctx, err)
 }
 
 // do does a task in one of the ways in which workers do: mostly they complete it.
@@ -119,7 +133,7 @@ func (w *worker) do(ctx context.Context, j job) error {
 	case dieNext:
 		// It comes back before it calls anything, with a token of which everybody can know that it is not good any more.
 		w.kill()
-		if err := w.rise(ctx, &j, errKilled); err != nil {
+		if err := w.rise(ctx, errKilled); err != nil {
 			return err
 		}
 	case hangNext:
@@ -173,5 +187,5 @@ func (w *worker) update(ctx context.Context, j job, step bridge.TaskAction) (out
 	case outcome(bridge.LeaseLost), outcome(bridge.Conflict):
 		return how, nil
 	}
-	return how, w.failed(ctx, &j, err)
+	return how, w.failed(ctx, err)
 }
