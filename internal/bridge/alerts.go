@@ -21,7 +21,7 @@ func (r *room) alarmed(kind AlertKind, member string) (names []string) {
 			continue
 		}
 		names = append(names, m.Name)
-		if m.Rank == Orchestrator {
+		if m.Rank == Orchestrator && m.SilentAt.IsZero() {
 			leads = append(leads, m.Name)
 		}
 	}

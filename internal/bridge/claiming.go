@@ -231,7 +231,8 @@ func (s *Service) redoUnclaim(ctx context.Context, c Caller) error {
 	delete(s.unclaimed, c.Instance)
 	s.mu.Unlock()
 	for i, t := range tasks {
-		if err := gone(s.unclaim(ctx, c, t.Conversation, t.ID, t.Fence, t.LeasedAt)); err != nil {
+		// Where the caller has no seat any more, the revocation opened its tasks.
+		if err := s.unclaim(ctx, c, t.Conversation, t.ID, t.Fence, t.LeasedAt); err != nil && !errors.Is(err, NotFound) && !errors.Is(err, Denied) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.unclaimed[c.Instance] = append(s.unclaimed[c.Instance], tasks[i:]...)

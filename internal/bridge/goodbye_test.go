@@ -102,3 +102,22 @@ func TestClaimTask_AnotherLivingProcessOfTheAgentIsNotItsHolder(t *testing.T) {
 		}
 	})
 }
+
+func TestGoodbye_AKeepAliveHoldsNothingForTheClientThatLeft(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, b := w.agent("alpha"), w.agent("beta")
+		w.talk(a, b)
+		keeper := anew(b) // beta's keep-alive, which goes on
+		lease := w.claim(b, w.todo(a, "x"))
+		w.leave(b)
+		w.watched(45*time.Second-time.Millisecond, a, keeper)
+		if got := w.task(lease.Task.ID); got.State != bridge.TaskClaimed {
+			t.Errorf("while its client may come back: %s", got.State)
+		}
+		w.watched(5*time.Second, a, keeper)
+		if got := w.task(lease.Task.ID); got.State != bridge.TaskOpen {
+			t.Errorf("45 s after its client left: %s, want it open", got.State)
+		}
+	})
+}

@@ -75,7 +75,11 @@ func (s *Service) best(all []Presence) Sighting {
 		return Sighting{}
 	}
 	ended := func(p Presence) bool {
-		return !p.EndedAt.IsZero() || s.dead(p.Instance)
+		return !p.EndedAt.IsZero() || p.Instance != instanceShell && s.dead(p.Instance)
+	}
+	newest := slices.MaxFunc(all, func(a, b Presence) int { return a.HeartbeatAt.Compare(b.HeartbeatAt) })
+	if ended(newest) && !slices.ContainsFunc(lasting(all), func(p Presence) bool { return !ended(p) }) {
+		all = lasting(all) // the trace of a command from before says nothing of what died since
 	}
 	going := slices.DeleteFunc(slices.Clone(all), ended)
 	sighting := Sighting{Dead: len(going) == 0}

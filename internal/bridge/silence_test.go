@@ -246,3 +246,17 @@ func TestAlert_IsLoggedOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestAlert_WhereTheOrchestratorIsSilentTooTheOthersAreTold(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, b, c := w.agent("alpha"), w.agent("beta"), w.agent("gamma")
+		w.talk(a, b, c)
+		w.kill(a)
+		w.watched(5*time.Second, b, c)
+		w.told(c, "alpha is silent")
+		w.kill(b)
+		w.watched(5*time.Second, c)
+		w.told(c, "beta is silent")
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // leaseLost is the one function that judges a lease: it says why it is lost, or nothing while it holds. Time counts only while somebody
@@ -32,7 +33,7 @@ func (s *Service) leaseLost(tx Tx, l Lease) (why string, err error) {
 	switch {
 	case err != nil:
 		return "", err
-	case s.dead(l.Instance) && !saidGoodbye(all, l.Instance):
+	case s.dead(l.Instance) && !s.mayCome(all, l.Instance, in, now):
 		return "its holder's process had ended", nil
 	case unheard(now, in, s.best(all), s.conf):
 		return "its holder had fallen silent", nil
@@ -40,9 +41,11 @@ func (s *Service) leaseLost(tx Tx, l Lease) (why string, err error) {
 	return "", nil
 }
 
-// saidGoodbye reports whether an instance ended in order: its client hung up, and may start it anew.
-func saidGoodbye(all []Presence, instance Instance) bool {
-	return slices.ContainsFunc(all, func(p Presence) bool { return p.Instance == instance && !p.EndedAt.IsZero() })
+// mayCome reports whether an instance ended in order so lately that its client may be starting it anew.
+func (s *Service) mayCome(all []Presence, instance Instance, in watched, now time.Time) bool {
+	return slices.ContainsFunc(all, func(p Presence) bool {
+		return p.Instance == instance && !p.EndedAt.IsZero() && now.Sub(in.counted(p.EndedAt, now)) < s.conf.SilentAfter
+	})
 }
 
 // lapseLost takes back the tasks of this conversation whose leases are lost, and tells how many are open again and how many failed.

@@ -101,7 +101,7 @@ func TestLoadConfig_RefusesWithTheWayOut(t *testing.T) {
 		{"listen", "", map[string]string{"AGENTBRIDGE_LISTEN": "7483"}, "HOST:PORT", ""},
 		{"silence before the next heartbeat", "silent_after = '15s'", nil, "longer than heartbeat", ""},
 		{"gone before silent", "gone_after = '20s'", nil, "not be shorter than silent_after", ""},
-		{"timers that begin anew with every sweep", "sweep_every = '2m'", nil, "sweep_every must be at most 1m", ""},
+		{"timers that begin anew with every sweep", "sweep_every = '2m'", nil, "sweep_every must be at most 15s", ""},
 		{"token dies between heartbeats", "token_ttl = '30s'", nil, "token_ttl must be at least", ""},
 		{"engine", "store = 'mysql:x'", nil, "store must be sqlite:PATH", ""},
 		{"no path", "store = 'sqlite:'", nil, "store must be sqlite:PATH", ""},

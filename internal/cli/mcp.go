@@ -51,6 +51,7 @@ func (p *program) mcp(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
+	dog.Begin(ctx)
 	wg.Go(func() { dog.Run(ctx) })
 	err = agent.Run(ctx, agent.Options{Service: o.svc, Server: server, Caller: caller, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log})
 	if err != nil {

@@ -61,6 +61,7 @@ func (p *program) serve(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
+	dog.Begin(ctx)
 	wg.Go(func() { dog.Run(ctx) })
 	wg.Go(func() { daemon.KeepHeadroom(ctx) })
 	wg.Go(func() {

@@ -153,8 +153,8 @@ func (c *config) check() error {
 		return c.refuse("silent_after", c.from["silent_after"], "must be longer than heartbeat, "+showDuration(b.Heartbeat))
 	case b.GoneAfter < b.SilentAfter:
 		return c.refuse("gone_after", c.from["gone_after"], "must not be shorter than silent_after, "+showDuration(b.SilentAfter))
-	case c.SweepEvery > time.Minute:
-		return c.refuse("sweep_every", c.from["sweep_every"], "must be at most 1m: after a longer pause nobody was watching, and all timers begin anew")
+	case c.SweepEvery > 15*time.Second:
+		return c.refuse("sweep_every", c.from["sweep_every"], "must be at most 15s: after longer pauses it counts as if nobody had watched, and timers begin anew")
 	case b.TokenTTL < 3*b.Heartbeat:
 		return c.refuse("token_ttl", c.from["token_ttl"], "must be at least three heartbeats, "+showDuration(3*b.Heartbeat)+", or tokens die before they are renewed")
 	case b.TaskLease > maxTaskLease:

@@ -24,6 +24,10 @@ type Watchdog struct {
 	followed *Follower
 }
 
+// Begin sweeps once, before anybody is served: where nobody watched for a while, that is noted before the first call could take the gap
+// for silence. Whoever serves agents calls it first, and then Run.
+func (w *Watchdog) Begin(ctx context.Context) { w.sweep(ctx) }
+
 // Run watches until ctx ends, and returns soon after. A failed sweep is logged and is no end: the store may be back for the next one.
 // Each sink is served apart, so one that does not answer holds up neither the sweeps nor the others.
 func (w *Watchdog) Run(ctx context.Context) {

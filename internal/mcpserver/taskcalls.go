@@ -49,7 +49,9 @@ func (s *Server) claimTask(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	if res.Task != nil && !res.Again { // what it held before, another answer gave it
+	if res.Again { // whatever becomes of the answer that gave it first, it has it now
+		s.answers.used(c.line, res.Task.ID, res.LeaseToken)
+	} else if res.Task != nil {
 		if err := s.hold(c, held{claim: claim{res.Task.Conversation, res.Task.ID, res.LeaseToken}}); err != nil {
 			return result{}, err
 		}
