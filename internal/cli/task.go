@@ -37,7 +37,8 @@ func (p *program) taskAddCommand() *cobra.Command {
 		Use:   "add TITLE",
 		Short: "Add a task for another to claim",
 		Long: `Add a task for another to claim. --after names tasks that must be done before. After a failure, the same --key makes a retry safe.
---assign-to gives it to one member; should that one fall silent another gets it, unless --reassign=false.`,
+--assign-to gives it to one member; should that one fall silent another gets it, a worker before the orchestrator, unless
+--reassign=false.`,
 		Example: "  agentbridge task add --as alpha 'write the parser' --assign-to beta --file parser.go\n  agentbridge task add --as alpha 'test the parser' --after task_0123456789abcdef --detail - <plan.txt",
 		Args:    count(1, 1, "one title; put it in quotes, or give - to read it from stdin"),
 	}

@@ -71,7 +71,7 @@ var actions = []struct {
 	{bridge.RenewTask, "Hold a task for the time of another lease", true},
 	{bridge.CompleteTask, "End a task as done, with its result", true},
 	{bridge.FailTask, "End a task as failed, for good", true},
-	{bridge.ReleaseTask, "Give a task back for another to claim", true},
+	{bridge.ReleaseTask, "Give a task back for another to claim; a task released or lost as often as task_attempts says fails", true},
 	{bridge.CancelTask, "End a task that is not wanted any more; for orchestrators and who added it", false},
 	{bridge.AssignTask, "Give a task to a member, or to whoever is free; for orchestrators and who added it", false},
 }
