@@ -14,12 +14,12 @@ const (
 	alertRetry   = 5 * time.Second
 	alertSlowest = 10 * time.Minute
 	alertBatch   = 20              // at once
-	alertHeld    = 2 * time.Minute // longer than any sink takes: until then whoever took an alert may still be sending it
+	alertHeld    = 2 * time.Minute // until then whoever took an alert may still be sending it
 )
 
 // TakeAlerts gives the alerts that are due for a sink, oldest first, and sees to it that nobody else is given them for two minutes.
-// Whoever takes them sends them meanwhile and calls, for each, [Service.AlertTaken] if it arrived and [Service.AlertMissed] if it did
-// not; one of which neither is said, because the process died, is due again after the two minutes. So a sink is given an alert at
+// Whoever takes them sends within that time what it can and calls, for each, [Service.AlertTaken] if it arrived and
+// [Service.AlertMissed] if it did not, or was not sent for want of time: then it may not send it any more. One of which neither is said, because the process died, is due again after the two minutes. So a sink is given an alert at
 // least once, and knows a double by its id. It is tried for a day.
 //
 // A sink begins an hour before it is first asked about.

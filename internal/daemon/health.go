@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -89,15 +90,24 @@ func (h *Health) state(ctx context.Context) healthState {
 }
 
 // Local lets only this machine ask: requests from a loopback address, for a loopback name, so that no page of a browser gets at it
-// under a name of its own. /healthz and /metrics need no token because of it.
+// under a name of its own. What a proxy on this machine passes on comes from a loopback address too, and is refused by the headers
+// that proxies add. /healthz and /metrics need no token because of it.
 func Local(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || !from.Addr().Unmap().IsLoopback() || !loopbackName(r.Host) {
+		if err != nil || !from.Addr().Unmap().IsLoopback() || !loopbackName(r.Host) || passedOn(r) {
 			http.Error(w, "only this machine may ask", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
+	})
+}
+
+// passedOn reports whether a proxy says that somebody else asks.
+func passedOn(r *http.Request) bool {
+	return slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Via"}, func(header string) bool {
+		_, there := r.Header[header]
+		return there
 	})
 }
 

@@ -54,6 +54,24 @@ func TestHealth_FailsWithTheStore(t *testing.T) {
 	}
 }
 
+func TestLocal_RefusesWhatAProxyOnThisMachinePassesOn(t *testing.T) {
+	h := Local(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for header, want := range map[string]int{
+		"forwarded": 403, "x-forwarded-for": 403, "x-forwarded-host": 403, "x-forwarded-proto": 403, "via": 403, "accept": 200,
+	} {
+		for _, value := range []string{"for=192.0.2.1", ""} {
+			r := httptest.NewRequest("GET", "/metrics", nil)
+			r.RemoteAddr, r.Host = "127.0.0.1:5000", "localhost:7483"
+			r.Header.Set(header, value)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("with %s: %q: %d, want %d", header, value, w.Code, want)
+			}
+		}
+	}
+}
+
 func TestLocal_LetsOnlyThisMachineAsk(t *testing.T) {
 	h := Local(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	for _, tt := range []struct {

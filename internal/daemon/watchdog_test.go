@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -23,7 +24,7 @@ type inbox struct {
 }
 
 func (b *inbox) sink() Sink {
-	return Sink{Name: "webhook", Send: func(_ context.Context, a bridge.Alert) error {
+	return Sink{Kind: "webhook", Name: "webhook", Send: func(_ context.Context, a bridge.Alert) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.tries = append(b.tries, time.Now())
@@ -182,8 +183,8 @@ func TestWatchdog_ADeafSinkHoldsUpNothing(t *testing.T) {
 		id, _, _, _ := w.team(t)
 		got := &inbox{}
 		hears := got.sink()
-		hears.Name = "command"
-		deaf := Sink{Name: "webhook", Send: func(ctx context.Context, _ bridge.Alert) error {
+		hears.Kind, hears.Name = "command", "command"
+		deaf := Sink{Kind: "webhook", Name: "webhook", Send: func(ctx context.Context, _ bridge.Alert) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}}
@@ -237,6 +238,73 @@ func TestWatchdog_WhatWasNotSentAtTheEndIsSentByTheNext(t *testing.T) {
 			if a.ID == first.taken[0].ID {
 				t.Errorf("%s was sent twice: that it was taken was not noted at the end", a.ID)
 			}
+		}
+	})
+}
+
+// Twenty alerts about one member and a sink that takes half a minute for each: no alert is sent by two at a time, none again while the
+// first may still be at it, and all arrive.
+func TestWatchdog_ASlowSinkGetsNoAlertTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := calmWorld(t)
+		id, _, _, _ := w.team(t)
+		for n := range 20 {
+			w.raise(t, id, n)
+		}
+		var mu sync.Mutex
+		tries := map[bridge.AlertID]int{}
+		slow := Sink{Kind: "command", Name: "command", Send: func(ctx context.Context, a bridge.Alert) error {
+			mu.Lock()
+			tries[a.ID]++
+			mu.Unlock()
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(30*time.Second - time.Millisecond):
+				return nil
+			}
+		}}
+		stop := run(t.Context(), w.watchdog(slow), w.watchdog(slow))
+		time.Sleep(20 * time.Minute)
+		stop()
+		for a, n := range tries {
+			if n != 1 {
+				t.Errorf("%s was sent %d times", a, n)
+			}
+		}
+		if len(tries) != 20 {
+			t.Errorf("%d alerts were sent, want all 20", len(tries))
+		}
+		if s := w.said.String(); s != "" {
+			t.Errorf("the log: %s", s)
+		}
+	})
+}
+
+// Two processes with commands of their own: each command gets each alert. The label of the metrics tells nothing of a command.
+func TestWatchdog_TwoCommandsEachGetEachAlert(t *testing.T) {
+	same := func(s string) string { return s }
+	one, two := Command("notify one", same), Command("notify two", same)
+	if again := Command("notify one", same); one.Name == two.Name || one.Name != again.Name || !regexp.MustCompile(`^command-[0-9a-f]{8}$`).MatchString(one.Name) {
+		t.Fatalf("they are named %q, %q, and the first again %q", one.Name, two.Name, again.Name)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := calmWorld(t)
+		id, _, _, _ := w.team(t)
+		first, second := &inbox{}, &inbox{}
+		one.Send, two.Send = first.sink().Send, second.sink().Send
+		dog := w.watchdog(one)
+		dog.Metrics = NewMetrics(w.Service, "test", w.log)
+		w.raise(t, id, 1)
+		stop := run(t.Context(), dog, w.watchdog(two))
+		time.Sleep(time.Minute)
+		stop()
+		if first.count() != 1 || second.count() != 1 {
+			t.Errorf("the commands took %d and %d alerts, want 1 each", first.count(), second.count())
+		}
+		numbers, _ := scrape(t, dog.Metrics)
+		if numbers["alert_sendings_total{result=ok,sink=command}"] != 1 {
+			t.Errorf("the numbers: %v", numbers)
 		}
 	})
 }

@@ -77,7 +77,7 @@ func ParseSecret(text string) ([]byte, error) {
 // then. Its errors name the address's host and nothing else of it.
 func Webhook(address *url.URL, key []byte) Sink {
 	client := webhookClient(address)
-	return Sink{Name: "webhook", Send: func(ctx context.Context, a bridge.Alert) error {
+	return Sink{Kind: "webhook", Name: sinkName("webhook", address.String()), Send: func(ctx context.Context, a bridge.Alert) error {
 		ctx, cancel := context.WithTimeoutCause(ctx, webhookTime, fmt.Errorf("no answer within %s", webhookTime))
 		defer cancel()
 		req, err := signed(ctx, address, key, a)
