@@ -10,6 +10,8 @@ import (
 const (
 	slowTurns  = 40 // from here on a turn waits for turnEvery
 	pauseTurns = 60 // the turn that pauses the conversation
+	slowEach   = 8  // where many are present, slowTurns is so many for each
+	pauseEach  = 12 // and pauseTurns so many
 	turnEvery  = 2 * time.Second
 	turnQuiet  = 2 * time.Minute // a volley that rested for so long is over
 	stormFrom  = 4               // a message to so many is a turn whoever spoke before
@@ -18,6 +20,18 @@ const (
 // progress notes that something got done: what was said before does not count for the loop guard any more. A task that changes is
 // progress, a file that is new, and a word from the person.
 func (r *room) progress() { r.c.Turns = 0 }
+
+// patience is how many turns without progress there are before they are slowed, and before the conversation is paused. It grows with
+// those present: one lead that asks thirty others and is answered makes sixty turns of work.
+func (r *room) patience() (slow, pause int) {
+	present := 0
+	for _, m := range r.all {
+		if m.Present() {
+			present++
+		}
+	}
+	return max(slowTurns, slowEach*present), max(pauseTurns, pauseEach*present)
+}
 
 // running refuses while the conversation is paused.
 func (r *room) running() error {
@@ -49,7 +63,7 @@ func (r *room) turn(m Message, recipients int) error {
 	if m.From == c.SpokeBy && recipients < stormFrom {
 		return nil
 	}
-	if c.Turns >= slowTurns && since < turnEvery {
+	if slow, _ := r.patience(); c.Turns >= slow && since < turnEvery {
 		return Errorf(RateLimited, "%d turns of talk and nothing got done: from now on there are %s between two", c.Turns, turnEvery).
 			WithHint("wait; what counts as done is a task that changes, a file in files_involved that is new here, or a word from the person").Retry(turnEvery - since)
 	}
@@ -58,12 +72,14 @@ func (r *room) turn(m Message, recipients int) error {
 	return nil
 }
 
-// news reports whether a file is among them that no recent message named.
+// news reports whether a file is among them that no recent message named. It looks back over all turns that pause a conversation, so
+// that going through the same files again and again is none.
 func (r *room) news(files []string) (bool, error) {
 	if len(files) == 0 {
 		return false, nil
 	}
-	recent, err := r.tx.Messages(r.c.ID, r.c.LastSeq-overlapWindow, 0)
+	_, back := r.patience()
+	recent, err := r.tx.Messages(r.c.ID, r.c.LastSeq-int64(back), 0)
 	if err != nil {
 		return false, err
 	}
@@ -74,7 +90,7 @@ func (r *room) news(files []string) (bool, error) {
 
 // guard pauses the conversation if the message just sent was the last turn there is room for.
 func (r *room) guard() error {
-	if r.c.Turns < pauseTurns {
+	if _, pause := r.patience(); r.c.Turns < pause {
 		return nil
 	}
 	r.c.PausedAt, r.c.PausedBy = r.now, ProgramName

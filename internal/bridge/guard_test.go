@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -224,6 +225,56 @@ func TestLoopGuard_AStormHasOneVoice(t *testing.T) {
 		}
 		if by := w.paused(); by != bridge.ProgramName {
 			t.Errorf("after sixty to all, paused by %q", by)
+		}
+	})
+}
+
+func TestLoopGuard_ALeadAndThirtyOneWorkersMayAskAndAnswer(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, plenty)
+		lead := w.agent("lead")
+		team := []bridge.Caller{lead}
+		for n := range 31 {
+			team = append(team, w.agent(fmt.Sprintf("worker-%d", n)))
+		}
+		w.talk(lead, team[1:]...)
+		turns := 0
+		for range 4 { // 248 turns
+			for _, worker := range team[1:] {
+				w.say(lead, "how far are you?", worker.Name())
+				w.say(worker, "halfway", "lead")
+				turns += 2
+			}
+		}
+		if err := w.volley(256-turns, 0, lead, team[1]); err != nil {
+			t.Fatalf("eight turns for each: %v", err)
+		}
+		want(t, w.volley(1, 0, lead, team[1]), bridge.RateLimited, "a task that changes")
+		time.Sleep(2 * time.Second)
+		if err := w.volley(127, 2*time.Second, lead, team[1]); err != nil || w.paused() != "" {
+			t.Fatalf("after 383 turns: paused by %q, %v", w.paused(), err)
+		}
+		if err := w.volley(1, 0, team[1], lead); err != nil || w.paused() != bridge.ProgramName {
+			t.Errorf("after twelve turns for each: paused by %q, %v", w.paused(), err)
+		}
+	})
+}
+
+func TestLoopGuard_TheSameFilesAgainAndAgainAreNoProgress(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, plenty)
+		a, b := w.agent("alpha"), w.agent("beta")
+		w.talk(a, b)
+		from, to := a, b
+		for n := range 55 + 59 { // with the last new file sixty turns; each file is named again after 54 other messages
+			if _, err := w.Send(w.ctx, from, bridge.SendRequest{Message: "look", To: []string{to.Name()}, Files: []string{fmt.Sprintf("%d.go", n%55)}}); err != nil {
+				t.Fatalf("message %d: %v", n+1, err)
+			}
+			from, to = to, from
+			time.Sleep(2 * time.Second)
+		}
+		if by := w.paused(); by != bridge.ProgramName {
+			t.Errorf("after 55 files and sixty turns about the same, paused by %q", by)
 		}
 	})
 }
