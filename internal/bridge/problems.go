@@ -31,13 +31,20 @@ func (s *Service) problems(tx Tx, c Conversation, members []Member, states []Par
 			}
 		}
 		found = append(found, s.memberProblems(m, states[i], waiting[i], holds)...)
-		late, err := overdue(tx, c.ID, m.Name)
+		if !m.Present() || lost(states[i]) || waiting[i] == 0 { // of others it is said how many wait for them
+			continue
+		}
+		late, _, err := overdue(tx, c.ID, m.Name)
 		if err != nil {
 			return nil, err
 		}
-		if m.Present() && len(late) > 0 && !lost(states[i]) { // of others it is said how many wait for them
+		if len(late) > 0 {
+			howMany := count(len(late), "message")
+			if len(late) == overdueShown {
+				howMany = fmt.Sprintf("%d messages or more", overdueShown)
+			}
 			oldest := slices.MinFunc(late, func(a, b Delivery) int { return a.At.Compare(b.At) })
-			found = append(found, fmt.Sprintf("%s has not acked %s, the oldest for %s", m.Name, count(len(late), "message"), brief(tx.Now().Sub(oldest.At))))
+			found = append(found, fmt.Sprintf("%s has not acked %s, the oldest for %s", m.Name, howMany, brief(tx.Now().Sub(oldest.At))))
 		}
 	}
 	stuck, err := stuckTasks(tx, c.ID)
@@ -73,7 +80,7 @@ func (s *Service) memberProblems(m Member, p PartnerState, waiting, holds int) (
 	if waiting >= s.conf.InboxDepth {
 		found = append(found, m.Name+"'s inbox is full")
 	} else if waiting > 0 && lost(p) {
-		found = append(found, fmt.Sprintf("waiting for %s: %d unread", m.Name, waiting))
+		found = append(found, fmt.Sprintf("waiting for %s: %d not acked", m.Name, waiting))
 	}
 	return found
 }

@@ -10,6 +10,7 @@ import (
 // Bounds of a conversation's standing.
 const (
 	overdueAfter  = time.Minute // a copy that is not acked for so long is overdue
+	overdueShown  = 100         // so many overdue copies of a member are counted
 	questionsBack = 50          // how many messages back a question counts as open
 	standingTasks = 100         // assigned tasks of a member, and failed tasks, that are looked into
 	waitsShown    = 50          // of a conversation
@@ -55,6 +56,7 @@ func (s *Service) conversationStanding(tx Tx, c Conversation) (st ConversationSt
 	if err != nil {
 		return st, err
 	}
+	read := map[MessageID]Message{} // one to all is overdue for many
 	for _, p := range states {
 		m := MemberStanding{PartnerState: p, Holds: []TaskID{}}
 		for _, l := range leases {
@@ -62,16 +64,16 @@ func (s *Service) conversationStanding(tx Tx, c Conversation) (st ConversationSt
 				m.Holds = append(m.Holds, l.Task)
 			}
 		}
-		waiting, err := tx.Waiting(c.ID, p.Name, 0)
+		late, held, err := overdue(tx, c.ID, p.Name)
 		if err != nil {
 			return st, err
 		}
-		late, err := overdue(tx, c.ID, p.Name)
+		unacked, err := tx.Unacked(c.ID, s.conf.InboxDepth+1+held, p.Name)
 		if err != nil {
 			return st, err
 		}
-		m.Unread, m.Overdue = len(waiting), len(late)
-		acks, err := ackWaits(tx, p, late)
+		m.Unread, m.Overdue = unacked[0]-held, len(late)
+		acks, err := ackWaits(tx, p, late, read)
 		if err != nil {
 			return st, err
 		}
@@ -93,24 +95,30 @@ func (s *Service) conversationStanding(tx Tx, c Conversation) (st ConversationSt
 	return st, nil
 }
 
-// overdue are the copies of a recipient that are not acked for longer than is usual, in order of seq.
-func overdue(tx Tx, id ConversationID, recipient string) ([]Delivery, error) {
+// overdue are the copies of a recipient that are not acked for longer than is usual, in order of seq, and how many copies it holds. It
+// looks at the first that wait only, and gives overdueShown at most: a full inbox costs no more.
+func overdue(tx Tx, id ConversationID, recipient string) (late []Delivery, holds int, err error) {
 	held, err := tx.Held(id, recipient)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	waiting, err := tx.Waiting(id, recipient, 0)
-	late := slices.DeleteFunc(append(held, waiting...), func(d Delivery) bool { return tx.Now().Sub(d.At) < overdueAfter })
+	waiting, err := tx.Waiting(id, recipient, overdueShown)
+	holds = len(held)
+	late = slices.DeleteFunc(append(held, waiting...), func(d Delivery) bool { return tx.Now().Sub(d.At) < overdueAfter })
 	slices.SortFunc(late, func(a, b Delivery) int { return cmp.Compare(a.Seq, b.Seq) })
-	return late, err
+	return late[:min(len(late), overdueShown)], holds, err
 }
 
-// ackWaits says who waits for a member to ack: each sender once, for its oldest message. The bridge itself waits for nobody.
-func ackWaits(tx Tx, on PartnerState, late []Delivery) (waits []Wait, err error) {
+// ackWaits says who waits for a member to ack: each sender once, for its oldest message. The bridge itself waits for nobody. Messages
+// it reads it keeps in read.
+func ackWaits(tx Tx, on PartnerState, late []Delivery, read map[MessageID]Message) (waits []Wait, err error) {
 	for _, d := range late[:min(len(late), waitsShown)] {
-		m, err := tx.Message(d.Conversation, d.Message)
-		if err != nil {
-			return nil, err
+		m, known := read[d.Message]
+		if !known {
+			if m, err = tx.Message(d.Conversation, d.Message); err != nil {
+				return nil, err
+			}
+			read[d.Message] = m
 		}
 		if m.Rank == Program || slices.ContainsFunc(waits, func(w Wait) bool { return w.Who == m.From }) {
 			continue

@@ -110,7 +110,7 @@ func TestStanding_SaysWhatIsWrong(t *testing.T) {
 		}
 		problems := strings.Join(w.standing().Problems, "\n")
 		for _, want := range []string{
-			"paused by the person", "beta is silent and holds 1 task", "waiting for beta: 1 unread",
+			"paused by the person", "beta is silent and holds 1 task", "waiting for beta: 1 not acked",
 			"alpha has not acked 3 messages, the oldest for 2m", fmt.Sprintf("%s waits for %s, which failed", stuck, failed),
 		} {
 			if !strings.Contains(problems, want) {
@@ -126,6 +126,39 @@ func TestStanding_SaysWhatIsWrong(t *testing.T) {
 		}
 		if st, err := w.Standing(w.ctx); err != nil || len(st.Conversations) != 0 {
 			t.Errorf("closed: %+v, %v", st, err)
+		}
+	})
+}
+
+// Of a full inbox, all that wait are counted, the overdue up to a hundred, and the oldest is found.
+func TestStanding_CountsAFullInboxAndAHundredOverdue(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, plenty)
+		a, b := w.agent("alpha"), w.agent("beta")
+		w.talk(a, b)
+		first := w.say(a, "the first", "beta")
+		time.Sleep(time.Second)
+		for range 299 {
+			w.say(a, "another", "beta")
+		}
+		w.check(b, bridge.CheckRequest{Limit: 10}) // holds 10, and 290 wait
+		time.Sleep(2 * minute)
+		for _, agent := range []bridge.Caller{a, b} {
+			if err := w.Heartbeat(w.ctx, agent, bridge.Pulse{Progress: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		st := w.standing()
+		for _, m := range st.Roster {
+			if m.Name == "beta" && (m.Unread != 290 || m.Overdue != 100) {
+				t.Errorf("beta has %d unread, %d overdue; want 290, and 100 at most", m.Unread, m.Overdue)
+			}
+		}
+		if got, want := waits(st), "alpha waits for beta: ack "+string(first.Message); !slices.Contains(got, want) {
+			t.Errorf("waits = %q, want also %q", got, want)
+		}
+		if got, want := strings.Join(st.Problems, "\n"), "beta has not acked 100 messages or more, the oldest for 2m"; !strings.Contains(got, want) {
+			t.Errorf("problems are %q, want also %q", got, want)
 		}
 	})
 }

@@ -134,7 +134,7 @@ var (
 	sinceDesc         = gauge("member_liveness_since_timestamp_seconds", "When the liveness of a member became what it is.", "conversation", "member")
 	tasksDesc         = gauge("tasks", "Tasks of open conversations, by state.", "state")
 	unackedDesc       = gauge("unacked_deliveries", "Copies of messages that their recipients have not acked yet.")
-	overdueDesc       = gauge("overdue_deliveries", "Those of the unacked that are so for longer than is usual.")
+	overdueDesc       = gauge("overdue_deliveries", "Those of the unacked that are so for longer than is usual; up to 100 of each member are counted.")
 )
 
 var (
