@@ -32,10 +32,11 @@ type Source interface {
 }
 
 // How long a keep-alive waits before it connects anew, with some chance in it. The pauses begin anew after a connection that held for
-// longer than the pause before it: a hub that falls over at once is left alone, one that is restarted now and then is not.
+// longer than the pause before it: a hub that falls over at once is left alone, one that is restarted now and then is not. None is so
+// long that an agent counts as silent when its hub is back and it is not.
 const (
 	leastPause = 500 * time.Millisecond
-	mostPause  = 30 * time.Second
+	mostPause  = 10 * time.Second
 )
 
 // KeepAlive shows that an agent is there and keeps its token good, for agents whose client cannot, until ctx ends, which is no error.

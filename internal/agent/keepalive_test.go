@@ -506,8 +506,8 @@ func TestKeepAlive_PausesGrowUntilAConnectionHolds(t *testing.T) {
 			return list
 		}
 		away := pauses()
-		if slices.Min(away) < 500*time.Millisecond || slices.Max(away) > 30*time.Second || away[0] > time.Second || slices.Min(away[6:]) < 20*time.Second {
-			t.Errorf("pauses of a hub that is away: %v; want them to grow from 0.5 s to 30 s", away)
+		if slices.Min(away) < 500*time.Millisecond || slices.Max(away) > 10*time.Second || away[0] > time.Second || slices.Min(away[6:]) < 6*time.Second {
+			t.Errorf("pauses of a hub that is away: %v; want them to grow from 0.5 s to 10 s", away)
 		}
 		w.start()
 		time.Sleep(time.Minute)
@@ -531,8 +531,8 @@ func TestKeepAlive_LeavesAHubThatFallsOverAtOnceAlone(t *testing.T) {
 		n := len(w.dials)
 		w.mu.Unlock()
 		w.stop()
-		if n > 35 {
-			t.Errorf("%d connections in ten minutes, want pauses up to 30 s", n)
+		if n > 100 {
+			t.Errorf("%d connections in ten minutes, want pauses up to 10 s", n)
 		}
 	})
 }

@@ -163,9 +163,9 @@ func TestReassign_BetweenCommandsOfAShellTakesNothing(t *testing.T) {
 		if v := w.task(begun); v.State != bridge.TaskClaimed {
 			t.Errorf("after four minutes without a command the task is %s", v.State)
 		}
-		w.watched(2*minute, a)
 		w.assigned("beta", waiting)
-		w.assigned("alpha", begun) // its time was over, and nobody was there
+		w.watched(2*minute, a)
+		w.assigned("alpha", waiting, begun) // it is gone
 	})
 }
 

@@ -12,7 +12,8 @@ import (
 
 // health is what the watchdog makes of a member.
 type health struct {
-	// Of its processes and connections. An agent that never has any, because it only uses passing commands, is neither.
+	// Of its processes and connections. An agent that has none, because it only uses passing commands, is here as it is well, and is
+	// never silent; but who left no trace at all is.
 	here   bool
 	silent bool
 	why    string    // it is silent
@@ -21,10 +22,11 @@ type health struct {
 	// Of these and its passing commands.
 	alive bool // it makes progress
 	well  bool // it is there, alive or idle
+	gone  bool
 }
 
 // lost reports whether a member cannot do anything.
-func (h health) lost() bool { return h.silent && !h.well }
+func (h health) lost() bool { return h.gone || h.silent && !h.well }
 
 // examine judges a member by what was seen of it.
 func (s *Service) examine(tx Tx, in watched, m Member) (h health, err error) {
@@ -36,10 +38,14 @@ func (s *Service) examine(tx Tx, in watched, m Member) (h health, err error) {
 		return h, err
 	}
 	now := tx.Now()
+	if len(all) == 0 {
+		return s.untraced(now, in, m), nil
+	}
 	live, _ := liveness(now, in, s.best(all), s.conf)
-	h.alive, h.well = live == Alive, live == Alive || live == Idle
+	h.alive, h.well, h.gone = live == Alive, live == Alive || live == Idle, live == Gone
 	stays := lasting(all)
 	if len(stays) == 0 {
+		h.here = h.well
 		return h, nil
 	}
 	seen := s.best(stays)
@@ -54,6 +60,20 @@ func (s *Service) examine(tx Tx, in watched, m Member) (h health, err error) {
 		h.why = "its process ended"
 	}
 	return h, nil
+}
+
+// untraced judges a member of whose agent no trace is left, because the traces of a day ago are dropped. It is not well, and its time
+// to come back after a gap is that of any other.
+func (s *Service) untraced(now time.Time, in watched, m Member) (h health) {
+	seen := Sighting{HeartbeatAt: now.Add(-presenceKept)}
+	h.why = "not heard of for a day"
+	if m.JoinedAt.After(seen.HeartbeatAt) {
+		seen.HeartbeatAt, h.why = m.JoinedAt, "not heard of since it joined"
+	}
+	var live Liveness
+	live, h.since = liveness(now, in, seen, s.conf)
+	h.silent, h.gone = unheard(now, in, seen, s.conf), live == Gone
+	return h
 }
 
 // marks reports whether a member's mark of silence is to be set or taken away. Who said that it is complete may leave without alarm.
