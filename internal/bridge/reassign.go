@@ -47,9 +47,12 @@ func (r *room) move(from Member, h health, tasks *fates) error {
 			return err
 		}
 	}
-	for i, t := range assigned {
-		stays := !slices.ContainsFunc(moving, func(m Task) bool { return m.ID == t.ID })
-		if stays || len(to) == 0 || i >= moveBatch {
+	moves := map[TaskID]bool{}
+	for _, t := range moving[:min(len(moving), moveBatch)] {
+		moves[t.ID] = len(to) > 0
+	}
+	for _, t := range assigned {
+		if !moves[t.ID] {
 			tasks.kept = append(tasks.kept, string(t.ID))
 			continue
 		}

@@ -210,3 +210,23 @@ func TestRevokeMember_OpensItsTasks(t *testing.T) {
 		t.Errorf("then %+v", rep)
 	}
 }
+
+func TestReassign_TasksThatStayKeepNoneThatMay(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, func(o *bridge.Options) { o.Config.Limits = bridge.NoLimits })
+		a, b, c := w.agent("alpha"), w.agent("beta"), w.agent("gamma")
+		w.talk(a, b, c)
+		for range 100 {
+			w.assign(a, "beta", false)
+		}
+		last := w.assign(a, "beta", true)
+		w.kill(b)
+		if rep := w.watched(5*time.Second, a, c); rep.Reassigned != 1 {
+			t.Errorf("%d tasks moved, want 1", rep.Reassigned)
+		}
+		w.assigned("gamma", last)
+		if rep := w.watched(5*time.Second, a, c); rep.Reassigned != 0 {
+			t.Errorf("then %d more", rep.Reassigned)
+		}
+	})
+}

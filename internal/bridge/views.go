@@ -49,7 +49,7 @@ type ConversationStanding struct {
 type MemberStanding struct {
 	PartnerState
 	Unread  int      `json:"unread"`  // copies that wait for it
-	Overdue int      `json:"overdue"` // copies not acked for longer than is usual
+	Overdue int      `json:"overdue"` // copies not acked for longer than is usual; at most 100 are counted
 	Holds   []TaskID `json:"holds"`
 }
 

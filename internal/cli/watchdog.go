@@ -93,7 +93,7 @@ func (c *config) sinks() (list []daemon.Sink, err error) {
 
 func sinkNames(list []daemon.Sink) (names []string) {
 	for _, s := range list {
-		names = append(names, s.Name)
+		names = append(names, s.Kind)
 	}
 	return names
 }
