@@ -87,6 +87,27 @@ func (r *alertReceiver) about(member string) (kinds []bridge.AlertKind) {
 	return kinds
 }
 
+// notices passes on what a process says, and remembers it.
+type notices struct {
+	to io.Writer
+
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (n *notices) Write(b []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.text.Write(b)
+	return n.to.Write(b)
+}
+
+func (n *notices) has(what string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Contains(n.text.String(), what)
+}
+
 func soon(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
@@ -119,10 +140,13 @@ func TestWatchdog_TheWebhookHearsOfAKilledAgentOnceAndOfItsReturnOnce(t *testing
 	if err != nil {
 		t.Fatal(err)
 	}
+	said := &notices{to: dog.Stderr}
+	dog.Stderr = said
 	if err := dog.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dog.Process.Kill() })
+	soon(t, "the watchdog watches", func() bool { return said.has("watching") })
 	lines := make(chan bridge.Alert, 100)
 	go func() {
 		defer close(lines)
