@@ -232,7 +232,7 @@ func (s *Service) lapsedIn(tx Tx, all []*room) (ids []ConversationID, err error)
 // takeBackLost takes back what is held in a conversation by leases that are lost.
 func (s *Service) takeBackLost(ctx context.Context, id ConversationID) error {
 	return s.inRoom(ctx, id, func(r *room) error {
-		_, _, err := r.lapseLost()
+		_, err := r.lapseLost()
 		return err
 	})
 }

@@ -2,21 +2,12 @@ package bridge
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
 // moveBatch is how many tasks are moved from a member at once; the next sweep goes on.
 const moveBatch = 100
-
-// stranded are the open tasks assigned to a member that cannot do them, as far as others may get them: all of one that is lost, and of
-// one that is there and makes no progress those whose lease it let lapse.
-func stranded(tx Tx, m Member, h health) ([]Task, error) {
-	assigned, err := tx.Assigned(m.Conversation, m.Name)
-	return slices.DeleteFunc(assigned, func(t Task) bool {
-		lapsed := t.Holder == m.Name && t.Agent == m.Agent && t.Ended == ""
-		return !t.Reassign || h.alive || !h.lost() && !lapsed
-	}), err
-}
 
 // takes reports whether a member may be given the tasks of another.
 func takes(m Member, h health) bool { return h.well && m.Present() && rights[m.Rank] >= rights[Worker] }
@@ -29,37 +20,74 @@ type candidate struct {
 	load  int // tasks it holds or is assigned
 }
 
-// move gives the tasks stranded with a member to others, each to the one that is best off: alive rather than idle, with the least to do,
-// a worker rather than an orchestrator, by name. Where nobody is there they stay, and the next sweep tries again.
-func (r *room) move(from Member, h health, tasks *fates) error {
-	assigned, err := r.tx.Assigned(r.c.ID, from.Name)
-	if err != nil || len(assigned) == 0 {
-		return err
-	}
-	tasks.to = map[string][]string{}
-	moving, err := stranded(r.tx, from, h)
+// before reports whether a candidate is better off than another.
+func (c candidate) before(other candidate) bool {
+	return cmp.Or(cmp.Compare(c.busy, other.busy), cmp.Compare(c.load, other.load), cmp.Compare(c.leads, other.leads), cmp.Compare(c.Name, other.Name)) < 0
+}
+
+// moveLost gives what is assigned to a member that is lost to others, as far as they may get it.
+func (r *room) moveLost(from Member, tasks *fates) error {
+	moving, err := r.tx.Movable(r.c.ID, from.Name, moveBatch)
 	if err != nil {
 		return err
 	}
-	var to []candidate
-	if len(moving) > 0 {
-		if to, err = r.candidates(from); err != nil {
+	return r.move(from, moving, tasks)
+}
+
+// passOn gives tasks whose leases have just lapsed, and which are assigned to who held them, to others: a holder that makes no progress
+// would not begin them again. That is decided here and once, because later nothing tells a task that lapsed from one that was given
+// back. One that stays is moved if its holder is lost one day.
+func (r *room) passOn(lapsed []Task, tasks *fates) error {
+	own := map[string][]Task{} // by holder
+	for _, t := range lapsed {
+		m, ok := r.member(t.Holder)
+		if ok && m.Present() && m.Agent == t.Agent && t.State == TaskOpen && t.AssignTo == t.Holder && t.Reassign {
+			own[t.Holder] = append(own[t.Holder], t)
+		}
+	}
+	if len(own) == 0 {
+		return nil
+	}
+	in, err := watching(r.tx)
+	if err != nil {
+		return err
+	}
+	for _, holder := range slices.Sorted(maps.Keys(own)) {
+		m, _ := r.member(holder)
+		h, err := r.s.examine(r.tx, in, m)
+		if err != nil {
+			return err
+		}
+		if h.alive {
+			continue
+		}
+		if err := r.move(m, own[holder], tasks); err != nil {
 			return err
 		}
 	}
-	moves := map[TaskID]bool{}
-	for _, t := range moving[:min(len(moving), moveBatch)] {
-		moves[t.ID] = len(to) > 0
+	return nil
+}
+
+// move gives tasks of a member to others, each to the one that is best off: alive rather than idle, with the least to do, a worker
+// rather than an orchestrator, by name. Where nobody is there they stay.
+func (r *room) move(from Member, moving []Task, tasks *fates) error {
+	if len(moving) == 0 {
+		return nil
 	}
-	for _, t := range assigned {
-		if !moves[t.ID] {
-			tasks.kept = append(tasks.kept, string(t.ID))
-			continue
-		}
-		slices.SortFunc(to, func(a, b candidate) int {
-			return cmp.Or(cmp.Compare(a.busy, b.busy), cmp.Compare(a.load, b.load), cmp.Compare(a.leads, b.leads), cmp.Compare(a.Name, b.Name))
-		})
+	to, err := r.candidates(from)
+	if err != nil || len(to) == 0 {
+		return err
+	}
+	if tasks.to == nil {
+		tasks.to = map[string][]string{}
+	}
+	for _, t := range moving {
 		best := &to[0]
+		for i := range to {
+			if to[i].before(*best) {
+				best = &to[i]
+			}
+		}
 		if _, err := r.assignTo(t, best.Member, ProgramName); err != nil {
 			return err
 		}
@@ -67,6 +95,15 @@ func (r *room) move(from Member, h health, tasks *fates) error {
 		tasks.to[best.Name] = append(tasks.to[best.Name], string(t.ID))
 	}
 	return nil
+}
+
+// keeps lists the tasks that are still assigned to a member.
+func (r *room) keeps(m Member) (ids []string, err error) {
+	assigned, err := r.tx.Assigned(r.c.ID, m.Name)
+	for _, t := range assigned {
+		ids = append(ids, string(t.ID))
+	}
+	return ids, err
 }
 
 // releaseAll takes back what a member that was revoked holds or is assigned.

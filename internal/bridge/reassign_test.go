@@ -230,3 +230,77 @@ func TestReassign_TasksThatStayKeepNoneThatMay(t *testing.T) {
 		}
 	})
 }
+
+func TestReassign_WhatStaysNeitherHoldsUpOthersNorKeepsTheSweepBusy(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, plenty)
+		a, b, c := w.agent("alpha"), w.agent("beta"), w.agent("gamma")
+		id := w.talk(a, b, c)
+		for range 100 {
+			w.assign(a, "beta", false)
+		}
+		movable := w.assign(a, "beta", true)
+		w.kill(b)
+		w.watched(minute, a, c)
+		w.assigned("gamma", movable)
+		w.unmoved(id, a, c)
+	})
+}
+
+// unmoved fails if sweeps that find nothing to do commit anything in a conversation.
+func (w *world) unmoved(id bridge.ConversationID, present ...bridge.Caller) {
+	w.t.Helper()
+	hint := w.WatchFeed(w.t.Context(), id)
+	for range 5 {
+		w.watched(5*time.Second, present...)
+		select {
+		case <-hint:
+			w.t.Error("a sweep with nothing to do committed")
+		default:
+		}
+	}
+}
+
+func TestReassign_LeavesWhatAnIdleMemberGaveBack(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, b, c := w.agent("alpha"), w.agent("beta"), w.agent("gamma")
+		id := w.talk(a, b, c)
+		unseen, handed := w.assign(a, "beta", true), w.assign(a, "beta", true)
+		lease := w.claim(b, unseen)
+		if err := w.UnclaimTask(w.ctx, b, lease.Task.Conversation, unseen, lease.LeaseToken); err != nil {
+			t.Fatal(err)
+		}
+		w.claim(b, handed)
+		for _, to := range []string{"gamma", "beta"} {
+			w.update(a, bridge.UpdateTaskRequest{Conversation: id, Task: handed, Action: bridge.AssignTask, AssignTo: to})
+		}
+		w.watched(4*minute, a, b, c)
+		w.progress(c)
+		w.watched(10*time.Second, a, b, c)
+		w.assigned("beta", unseen, handed) // neither lapsed
+		w.unmoved(id, a, b, c)
+	})
+}
+
+func TestReassign_WhatLapsedWhenNobodyElseWasThereStaysUntilItsHolderIsLost(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, b := w.agent("alpha"), w.agent("beta")
+		id := w.talk(a, b)
+		five := 5
+		task := w.addTask(a, bridge.AddTaskRequest{Title: "x", AssignTo: "beta", LeaseMinutes: &five}).Task
+		w.claim(b, task)
+		w.kill(a)
+		w.watched(6*minute, b) // hung, and alpha is dead
+		w.assigned("beta", task)
+		back := anew(a)
+		w.progress(back)
+		w.watched(10*time.Second, back, b)
+		w.unmoved(id, back, b)
+		w.assigned("beta", task)
+		w.kill(b)
+		w.watched(minute, back)
+		w.assigned("alpha", task)
+	})
+}

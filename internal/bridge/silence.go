@@ -134,15 +134,13 @@ func (s *Service) lookAround(tx Tx, in watched, members []Member) (due []seat, e
 		if takes(m, h) {
 			may--
 		}
-		moves := 0
-		if !h.alive && may > 0 {
-			stranded, err := stranded(tx, m, h)
-			if err != nil {
+		var movable []Task
+		if h.lost() && may > 0 {
+			if movable, err = tx.Movable(m.Conversation, m.Name, 1); err != nil {
 				return nil, err
 			}
-			moves = len(stranded)
 		}
-		if h.marks(m) || moves > 0 {
+		if h.marks(m) || len(movable) > 0 {
 			due = append(due, seat{m.Conversation, m.Name})
 		}
 	}
@@ -193,11 +191,16 @@ func (r *room) attendTo(name string) (did SweepReport, err error) {
 			return did, err
 		}
 	}
-	if err := r.move(m, h, &tasks); err != nil {
-		return did, err
+	if h.lost() {
+		if err := r.moveLost(m, &tasks); err != nil {
+			return did, err
+		}
 	}
 	did.Reassigned = tasks.moved()
 	if fell {
+		if tasks.kept, err = r.keeps(m); err != nil {
+			return did, err
+		}
 		err = r.alert(AlertSilent, m.Name, "", fmt.Sprintf("%s is silent: %s.%s", m.Name, h.why, tasks))
 	}
 	return did, err
@@ -223,6 +226,7 @@ func (r *room) lapseOf(m Member, did *SweepReport) (tasks fates, err error) {
 	if err != nil {
 		return tasks, err
 	}
+	var lapsed []Task
 	for _, l := range leases {
 		if l.Holder != m.Name {
 			continue
@@ -250,8 +254,9 @@ func (r *room) lapseOf(m Member, did *SweepReport) (tasks fates, err error) {
 		if t.AssignTo == "" {
 			tasks.free = append(tasks.free, string(t.ID))
 		}
+		lapsed = append(lapsed, t)
 	}
-	return tasks, nil
+	return tasks, r.passOn(lapsed, &tasks)
 }
 
 // fates is what became of the tasks of a member that fell silent.

@@ -150,6 +150,8 @@ type Tx interface {
 	Ready(id ConversationID, member string, limit int) ([]Task, error)
 	// Assigned gives the open tasks assigned to that member, by number.
 	Assigned(id ConversationID, member string) ([]Task, error)
+	// Movable gives those of them that may go to another, which are those with Reassign, by number; limit 0 means all.
+	Movable(id ConversationID, member string, limit int) ([]Task, error)
 	// Dependents gives the tasks that come after that one, by number.
 	Dependents(id ConversationID, task TaskID) ([]Task, error)
 	// Leases gives the leases of claimed tasks, by conversation, then number; all conversations' where id is empty.

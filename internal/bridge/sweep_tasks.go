@@ -45,10 +45,7 @@ func (s *Service) sweepLeases(ctx context.Context, rep *SweepReport) error {
 		return nil
 	})
 	for _, id := range lost {
-		err = errors.Join(err, s.sweepRoom(ctx, id, rep, func(r *room) (did SweepReport, err error) {
-			did.Reopened, did.Failed, err = r.lapseLost()
-			return did, err
-		}))
+		err = errors.Join(err, s.sweepRoom(ctx, id, rep, (*room).lapseLost))
 	}
 	for _, id := range late {
 		err = errors.Join(err, s.sweepRoom(ctx, id, rep, (*room).nudge))

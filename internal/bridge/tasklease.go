@@ -48,34 +48,40 @@ func (s *Service) mayCome(all []Presence, instance Instance, in watched, now tim
 	})
 }
 
-// lapseLost takes back the tasks of this conversation whose leases are lost, and tells how many are open again and how many failed.
-func (r *room) lapseLost() (open, failed int, err error) {
+// lapseLost takes back the tasks of this conversation whose leases are lost. It tells how many are open again, how many of them were
+// given to others, and how many failed.
+func (r *room) lapseLost() (did SweepReport, err error) {
 	leases, err := r.tx.Leases(r.c.ID)
 	if err != nil {
-		return 0, 0, err
+		return did, err
 	}
+	var lapsed []Task
 	for _, l := range leases {
 		why, err := r.s.leaseLost(r.tx, l)
 		if err != nil {
-			return 0, 0, err
+			return did, err
 		}
 		if why == "" {
 			continue
 		}
 		t, err := r.tx.Task(l.Conversation, l.Task)
 		if err != nil {
-			return 0, 0, err
+			return did, err
 		}
 		if t, err = r.lapse(t, why); err != nil {
-			return 0, 0, err
+			return did, err
 		}
 		if t.State == TaskFailed {
-			failed++
-		} else {
-			open++
+			did.Failed++
+			continue
 		}
+		did.Reopened++
+		lapsed = append(lapsed, t)
 	}
-	return open, failed, nil
+	var tasks fates
+	err = r.passOn(lapsed, &tasks)
+	did.Reassigned = tasks.moved()
+	return did, err
 }
 
 // lapse takes a claimed task from a holder that lost its lease: it is open again or, after its last attempt, failed. Its holder is told.

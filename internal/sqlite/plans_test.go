@@ -43,6 +43,7 @@ func readAll(tx bridge.Tx) error {
 	ask(tx.Tasks("", bridge.TaskOpen, 0, 0))
 	ask(tx.Ready("", "", 0))
 	ask(tx.Assigned("", ""))
+	ask(tx.Movable("", "", 0))
 	ask(tx.Dependents("", ""))
 	ask(tx.Leases(""))
 	ask(tx.Leases("c"))
@@ -110,6 +111,9 @@ func TestTasks_AreFoundWithoutThoseThatEnded(t *testing.T) {
 			"RIGHT", "SEARCH tasks USING INDEX tasks_ready (conversation=? AND assign_to=?)",
 		}},
 		{"Assigned", func(tx bridge.Tx) error { _, err := tx.Assigned("c", "m"); return err }, []string{
+			"SEARCH tasks USING INDEX tasks_assigned (conversation=? AND assign_to=?)",
+		}},
+		{"Movable", func(tx bridge.Tx) error { _, err := tx.Movable("c", "m", 1); return err }, []string{
 			"SEARCH tasks USING INDEX tasks_assigned (conversation=? AND assign_to=?)",
 		}},
 		{"Leases of one", func(tx bridge.Tx) error { _, err := tx.Leases("c"); return err }, []string{

@@ -104,6 +104,13 @@ func (t *tx) Assigned(id bridge.ConversationID, member string) ([]bridge.Task, e
 		WHERE conversation = ? AND assign_to = ? AND state = 'open' AND assign_to <> '' ORDER BY n`, string(id), member)
 }
 
+func (t *tx) Movable(id bridge.ConversationID, member string, limit int) ([]bridge.Task, error) {
+	return many(t, "list movable tasks", scanTask, `
+		SELECT `+taskColumns+` FROM tasks INDEXED BY tasks_assigned
+		WHERE conversation = ? AND assign_to = ? AND state = 'open' AND assign_to <> '' AND reassign ORDER BY n LIMIT +?`,
+		string(id), member, atMost(limit))
+}
+
 func (t *tx) Dependents(id bridge.ConversationID, task bridge.TaskID) ([]bridge.Task, error) {
 	return many(t, "list dependent tasks", scanTask, `
 		SELECT `+qualified("k", taskColumns)+` FROM task_after a CROSS JOIN tasks k ON k.conversation = a.conversation AND k.n = a.n

@@ -98,6 +98,7 @@ func (d *dumper) conversation(tx bridge.Tx, id bridge.ConversationID) {
 		d.add("Ready " + name)(number(tx.Ready(id, name, 0)))
 		d.add("Ready, the best for " + name)(number(tx.Ready(id, name, 1)))
 		d.add("Assigned " + name)(number(tx.Assigned(id, name)))
+		d.add("Movable " + name)(number(tx.Movable(id, name, 2)))
 	}
 }
 

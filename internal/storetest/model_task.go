@@ -64,6 +64,12 @@ func (m *model) Assigned(id bridge.ConversationID, member string) ([]bridge.Task
 	}, byNumber, 0), nil
 }
 
+func (m *model) Movable(id bridge.ConversationID, member string, limit int) ([]bridge.Task, error) {
+	return m.tasksWhere(func(k bridge.Task) bool {
+		return k.Conversation == id && k.State == bridge.TaskOpen && k.AssignTo == member && member != "" && k.Reassign
+	}, byNumber, limit), nil
+}
+
 func (m *model) Dependents(id bridge.ConversationID, task bridge.TaskID) ([]bridge.Task, error) {
 	return m.tasksWhere(func(k bridge.Task) bool { return k.Conversation == id && slices.Contains(k.After, task) }, byNumber, 0), nil
 }

@@ -45,6 +45,7 @@ func rowPromises() []promise {
 		{"Tasks_ComeByNumberUpToLimit", tasksOrder},
 		{"Ready_IsTheBestForAMember", ready},
 		{"Assigned_AreTheOpenOnesOfAMember", assigned},
+		{"Movable_AreTheAssignedThatMayGoToAnother", movable},
 		{"Dependents_ComeByNumber", dependents},
 		{"Leases_AreOfClaimedTasks", leases},
 		{"CountTasks_CountsEachState", countTasks},

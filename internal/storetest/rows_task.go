@@ -230,6 +230,32 @@ func assigned(t *testing.T, e Engine) {
 	}
 }
 
+func movable(t *testing.T, e Engine) {
+	s := e.start(t)
+	mine := func(k *bridge.Task) { k.AssignTo, k.Reassign = "beta", true }
+	stays, free, theirs, blocked := choice(1, 0, "beta"), choice(2, 0, ""), choice(4, 0, "Beta"), choice(3, 0, "beta")
+	free.Reassign, theirs.Reassign, blocked.Reassign, blocked.Blockers = true, true, true, 2
+	addTasks(t, s, task(1, 12, bridge.TaskOpen, mine), stays, free, blocked, theirs, task(1, 9, bridge.TaskOpen, mine),
+		task(1, 5, bridge.TaskClaimed, mine), task(1, 6, bridge.TaskDone, mine), task(1, 7, bridge.TaskFailed, mine), task(1, 8, bridge.TaskCancelled, mine))
+	addTasks(t, s, task(2, 1, bridge.TaskOpen, mine))
+	for _, c := range []struct {
+		member string
+		limit  int
+		want   []int64
+	}{
+		{"beta", 0, []int64{3, 9, 12}},
+		{"beta", 1, []int64{3}}, // what stays and is ahead takes no place
+		{"beta", 2, []int64{3, 9}},
+		{"beta", 9, []int64{3, 9, 12}},
+		{"Beta", 0, []int64{4}},
+		{"gamma", 0, []int64{}},
+		{"", 0, []int64{}},
+	} {
+		got := look(t, s, func(tx bridge.Tx) ([]int64, error) { return number(tx.Movable(convID(1), c.member, c.limit)) })
+		same(t, fmt.Sprintf("Movable(%q, %d)", c.member, c.limit), got, c.want)
+	}
+}
+
 func dependents(t *testing.T, e Engine) {
 	s := e.start(t)
 	after := func(of ...int) func(*bridge.Task) {
