@@ -155,3 +155,23 @@ func BenchmarkSweep_OfAHub(b *testing.B) {
 	}
 	sweeps(b, svc)
 }
+
+// BenchmarkSweep_OfIdleMembers is one pass over members that make no progress, all but a few, and are assigned half of the tasks that wait.
+func BenchmarkSweep_OfIdleMembers(b *testing.B) {
+	const workers, busy = 50, 5
+	svc, store := fleet(b, 1, workers, map[bridge.TaskState]int{bridge.TaskOpen: 10_000})
+	if err := store.Update(b.Context(), bridge.Deployment, func(tx bridge.Tx) error {
+		now := tx.Now()
+		for n := busy; n < workers; n++ {
+			_, agent := worker(n)
+			past := now.Add(-time.Hour)
+			if err := tx.PutPresence(bridge.Presence{Agent: agent, Instance: bridge.Instance(fmt.Sprintf("tok_%d", n)), StartedAt: past, HeartbeatAt: now.Add(time.Hour), ProgressAt: past}); err != nil {
+				return err
+			}
+		}
+		return tx.PutMeta("watch", fmt.Appendf(nil, `{"at":%q}`, now.Format(time.RFC3339Nano))) // as if watched all the hour
+	}); err != nil {
+		b.Fatal(err)
+	}
+	sweeps(b, svc)
+}
