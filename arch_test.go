@@ -42,7 +42,11 @@ var rooms = map[string][]string{
 	"internal/policy":         {},
 	"internal/sandbox":        {},
 	"internal/workload":       {"internal/agent", "internal/bridge"},
-	"internal/workload/bench": {"internal/workload", "internal/agent", "internal/bridge"},
+	"internal/workload/bench": {"internal/workload", "internal/agent", "internal/bridge", "internal/redact"},
+
+	"internal/redact/corpus":        {"internal/redact"},
+	"internal/redact/corpus/report": {"internal/redact", "internal/redact/corpus"},
+	"tools/oracle":                  {"internal/audit", "internal/redact", "internal/redact/corpus"}, // a module of its own, tests only
 }
 
 // testRooms is what tests of any room may import besides: a real store and a real scanner instead of mocks.
