@@ -41,7 +41,7 @@ func start(t *testing.T, ctx context.Context, local bool) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller, err := svc.Authenticate(ctx, token, "proc_1", local)
+	caller, err := svc.Authenticate(ctx, token, bridge.Origin{Instance: "proc_1", Local: local})
 	if err != nil {
 		t.Fatal(err)
 	}

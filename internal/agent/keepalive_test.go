@@ -72,7 +72,7 @@ func (w *town) agent(name string) (bridge.Caller, string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c, err := w.svc.Authenticate(w.ctx, token, bridge.Instance("proc_"+name), true)
+	c, err := w.svc.Authenticate(w.ctx, token, bridge.Origin{Instance: bridge.Instance("proc_" + name), Local: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -358,7 +358,7 @@ func TestKeepAlive_ShowsThatTheAgentIsThereAndIsNoProgress(t *testing.T) {
 		if got := w.seen(); got.Liveness != bridge.Idle || got.LastSeen == nil || *got.LastSeen > 20 {
 			t.Errorf("after 7 hours: %s, seen %v s ago; want idle, and seen just now", got.Liveness, got.LastSeen)
 		}
-		if _, err := w.svc.Authenticate(w.ctx, w.token, "", false); err != nil {
+		if _, err := w.svc.Authenticate(w.ctx, w.token, bridge.Origin{}); err != nil {
 			t.Errorf("after 7 hours the token: %v, want it renewed", err)
 		}
 		if err := end(); err != nil {

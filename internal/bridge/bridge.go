@@ -87,6 +87,11 @@ type Token struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 	RevokedAt time.Time // zero: not revoked
+
+	// What a child token is held to; empty for a token of its own.
+	Parent       TokenID        // good only while this one is
+	Rank         Rank           // no more right than this, whatever the seat's rank; empty: the seat's
+	Conversation ConversationID // good in this one only; empty: in all
 }
 
 // Conversation is a bounded collaboration.
@@ -256,6 +261,12 @@ type LogEntry struct {
 	Actor  string
 	Action string
 	Record []byte
+}
+
+// Grown is a conversation whose log is longer than the deployment's log last told.
+type Grown struct {
+	Conversation ConversationID
+	Size         int64 // of its log
 }
 
 // DeploymentLog is the name of the log of what concerns no single conversation: keys, tokens, clean-up, refusals.

@@ -120,7 +120,7 @@ func (w *world) process(token, name string) bridge.Caller {
 	instance := bridge.Instance("proc_" + name + strings.Repeat("x", len(w.dead)))
 	w.dead[instance] = false
 	w.mu.Unlock()
-	c, err := w.Authenticate(w.ctx, token, instance, true)
+	c, err := w.Authenticate(w.ctx, token, bridge.Origin{Instance: instance, Local: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func (w *world) remote(name string) bridge.Caller {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c, err := w.Authenticate(w.ctx, token, "", false)
+	c, err := w.Authenticate(w.ctx, token, bridge.Origin{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

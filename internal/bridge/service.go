@@ -133,12 +133,20 @@ func commit[T any](ctx context.Context, how committing, scope Scope, fn func(Tx)
 // Config gives the configuration in force.
 func (s *Service) Config() Config { return s.conf }
 
+// Origin is where a request comes from.
+type Origin struct {
+	Instance Instance // the caller's process; empty: the token stands for it, as on HTTP
+	Local    bool     // on this machine, through the store's own file
+	Address  string   // of the network peer, without port, as far as it is known; empty for a process on this machine
+}
+
 // Caller is an agent that proved who it is, at one instance. Its right is looked at again in every transaction, so a revoked
 // token stops at once, everywhere.
 type Caller struct {
 	Instance Instance
-	Local    bool // on this machine, through the store's own file
-	Passing  bool // a command that ends at once: its end says nothing of the agent, see doc/decisions/0013-shell-presence.md
+	Local    bool   // on this machine, through the store's own file
+	Address  string // of its network peer; see [Origin]
+	Passing  bool   // a command that ends at once: its end says nothing of the agent, see doc/decisions/0013-shell-presence.md
 
 	cred credential
 }

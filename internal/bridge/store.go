@@ -185,6 +185,16 @@ type Tx interface {
 	// Charge adds charge number n+1 at Now and forgets charge n+1-keep.
 	Charge(a Account, n int64, keep int) error
 
+	// DropCharges forgets charges from before then in accounts of no conversation. Whoever calls it sees to it that they count no more.
+	DropCharges(before time.Time) error
+
+	// PutGrown notes that a conversation's log has that size. Like AddEntry it belongs to the conversation's scope.
+	PutGrown(g Grown) error
+	// Grown gives what is noted, by conversation; limit 0 means all.
+	Grown(limit int) ([]Grown, error)
+	// DropGrown takes the note back, unless the log has outgrown that size since. It needs no turn of the conversation's scope.
+	DropGrown(g Grown) error
+
 	// AddEntry appends to a log. [Conflict] if that position is taken.
 	AddEntry(e LogEntry) error
 	// Entries gives a log's entries from position from; limit 0 means all.

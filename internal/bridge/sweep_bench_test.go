@@ -131,7 +131,7 @@ func BenchmarkSweep_OfAHub(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			caller, err := svc.Authenticate(b.Context(), token, "", false)
+			caller, err := svc.Authenticate(b.Context(), token, bridge.Origin{})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -83,19 +83,18 @@ func (k *KeyRing) sealed(t Token) bool {
 	return seal != nil && hmac.Equal(t.Seal, seal)
 }
 
-// Authenticate says who bears this token. The instance is the caller's process, or empty for the token itself, as on HTTP; local
-// says that the caller works on the store's own file.
+// Authenticate says who bears this token.
 //
 // Every failure is [Denied] with one text, but for a genuine token past its time, which is [Expired].
-func (s *Service) Authenticate(ctx context.Context, token string, instance Instance, local bool) (Caller, error) {
+func (s *Service) Authenticate(ctx context.Context, token string, from Origin) (Caller, error) {
 	cred, err := s.keys.parseToken(token)
 	if err != nil {
 		return Caller{}, err
 	}
-	if instance == "" {
-		instance = Instance(instanceHTTP + string(cred.token))
+	if from.Instance == "" {
+		from.Instance = Instance(instanceHTTP + string(cred.token))
 	}
-	caller := Caller{Instance: instance, Local: local, cred: cred}
+	caller := Caller{Instance: from.Instance, Local: from.Local, Address: from.Address, cred: cred}
 	err = s.store.View(ctx, func(tx Tx) error {
 		row, err := s.authorise(tx, caller)
 		if err != nil {

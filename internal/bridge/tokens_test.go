@@ -22,13 +22,13 @@ func TestAuthenticate_NoMutationOfATokenIsAccepted(t *testing.T) {
 				continue
 			}
 			mutated := token[:i] + string(c) + token[i+1:]
-			if _, err := w.Authenticate(w.ctx, mutated, "", false); err == nil {
+			if _, err := w.Authenticate(w.ctx, mutated, bridge.Origin{}); err == nil {
 				t.Fatalf("a token with character %d changed is accepted", i)
 			}
 		}
 	}
 	for _, bad := range []string{"", "abt1_", token[:len(token)-1], token + "A", token + "=", strings.ToUpper(token), token + "\n" + token} {
-		_, err := w.Authenticate(w.ctx, bad, "", false)
+		_, err := w.Authenticate(w.ctx, bad, bridge.Origin{})
 		want(t, err, bridge.Denied, "token list")
 	}
 }
@@ -37,16 +37,16 @@ func TestAuthenticate_FailuresReadAlike(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
 	token, _, _ := w.NewAgent(w.ctx, "alpha", true)
 	foreign, _, _ := other.NewAgent(other.ctx, "alpha", true)
-	c, err := w.Authenticate(w.ctx, token, "", false)
+	c, err := w.Authenticate(w.ctx, token, bridge.Origin{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := w.RevokeToken(w.ctx, c.Token()); err != nil {
 		t.Fatal(err)
 	}
-	_, garbage := w.Authenticate(w.ctx, "hello", "", false)
-	_, unknown := w.Authenticate(w.ctx, foreign, "", false)
-	_, revoked := w.Authenticate(w.ctx, token, "", false)
+	_, garbage := w.Authenticate(w.ctx, "hello", bridge.Origin{})
+	_, unknown := w.Authenticate(w.ctx, foreign, bridge.Origin{})
+	_, revoked := w.Authenticate(w.ctx, token, bridge.Origin{})
 	for _, err := range []error{unknown, revoked} {
 		if *bridge.AsError(err) != *bridge.AsError(garbage) {
 			t.Errorf("%v and %v tell failures apart", err, garbage)

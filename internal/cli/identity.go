@@ -58,7 +58,7 @@ func (p *program) caller(ctx context.Context, o *opened) (bridge.Caller, error) 
 // byVariable authenticates with a token from the environment. It overrides every local agent, and must not do so behind the back
 // of somebody who named another one.
 func (p *program) byVariable(ctx context.Context, o *opened, token string) (bridge.Caller, error) {
-	c, err := o.svc.Authenticate(ctx, token, o.store.Instance(), true)
+	c, err := o.svc.Authenticate(ctx, token, bridge.Origin{Instance: o.store.Instance(), Local: true})
 	if err == nil && p.as != "" && p.as != c.Name() {
 		return c, bridge.Errorf(bridge.Invalid, "%s is the token of %q, and --as names %q", tokenVariable, c.Name(), p.as).
 			WithHint("leave out --as, or unset %s", tokenVariable)
@@ -116,7 +116,7 @@ func (o *opened) bearer(ctx context.Context, name string) (bridge.Caller, error)
 	if err != nil {
 		return bridge.Caller{}, err
 	}
-	c, err := o.svc.Authenticate(ctx, string(token), o.store.Instance(), true)
+	c, err := o.svc.Authenticate(ctx, string(token), bridge.Origin{Instance: o.store.Instance(), Local: true})
 	if errors.Is(err, bridge.Denied) {
 		return c, bridge.Errorf(bridge.Denied, "the token in %s is not accepted", o.tokenPath(name)).
 			WithHint("if it was revoked by mistake, `agentbridge token new --as %s` makes a new one", name)

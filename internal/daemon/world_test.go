@@ -78,7 +78,7 @@ func (w *world) agent(t *testing.T, name string) bridge.Caller {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := w.Authenticate(t.Context(), token, bridge.Instance("proc_"+name), true)
+	c, err := w.Authenticate(t.Context(), token, bridge.Origin{Instance: bridge.Instance("proc_" + name), Local: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -148,7 +148,7 @@ func (s *Server) authenticate(r *http.Request) (bridge.Caller, error) {
 	if len(fields) != 2 || !strings.EqualFold(fields[0], "Bearer") {
 		return bridge.Caller{}, errNoToken
 	}
-	return s.svc.Authenticate(r.Context(), fields[1], "", false)
+	return s.svc.Authenticate(r.Context(), fields[1], bridge.Origin{})
 }
 
 var errNoToken = errors.New("no bearer token")

@@ -144,7 +144,7 @@ func TestKeepAlive_IsAHeartbeatAndNoProgress(t *testing.T) {
 				t.Errorf("beta is %s, last seen %v s ago; want idle and seen", m.Liveness, m.LastSeen)
 			}
 		}
-		if _, err := w.Authenticate(w.ctx, token, "", false); err != nil {
+		if _, err := w.Authenticate(w.ctx, token, bridge.Origin{}); err != nil {
 			t.Errorf("after 7 h: %v, want a token that was renewed", err)
 		}
 	})

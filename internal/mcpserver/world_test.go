@@ -71,7 +71,7 @@ func (w *world) agent(t testing.TB, name string) (token string, c bridge.Caller)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err = w.Authenticate(w.ctx, token, bridge.Instance("proc_"+name), true)
+	c, err = w.Authenticate(w.ctx, token, bridge.Origin{Instance: bridge.Instance("proc_" + name), Local: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,3 +45,7 @@ func (t *tx) Charge(a bridge.Account, n int64, keep int) error {
 	return t.exec("forget a charge", `DELETE FROM charges WHERE conversation = ? AND holder = ? AND kind = ? AND n = ?`,
 		string(a.Conversation), a.Holder, string(a.Kind), n+1-int64(keep))
 }
+
+func (t *tx) DropCharges(before time.Time) error {
+	return t.exec("forget old charges", `DELETE FROM charges WHERE conversation = '' AND at < ?`, before.UnixMicro())
+}

@@ -34,3 +34,20 @@ func (t *tx) Logs() ([]string, error) {
 			SELECT (SELECT min(log) FROM entries WHERE log > hop.log) FROM hop WHERE hop.log IS NOT NULL)
 		SELECT log FROM hop WHERE log IS NOT NULL`)
 }
+
+func scanGrown(r *row) bridge.Grown {
+	return bridge.Grown{Conversation: bridge.ConversationID(r.text()), Size: r.int()}
+}
+
+func (t *tx) PutGrown(g bridge.Grown) error {
+	return t.exec("note a log's growth", `
+		INSERT INTO grown (conversation, size) VALUES (?, ?) ON CONFLICT DO UPDATE SET size = excluded.size`, string(g.Conversation), g.Size)
+}
+
+func (t *tx) Grown(limit int) ([]bridge.Grown, error) {
+	return many(t, "list logs that grew", scanGrown, `SELECT conversation, size FROM grown ORDER BY conversation LIMIT +?`, atMost(limit))
+}
+
+func (t *tx) DropGrown(g bridge.Grown) error {
+	return t.exec("drop a note of growth", `DELETE FROM grown WHERE conversation = ? AND size <= ?`, string(g.Conversation), g.Size)
+}

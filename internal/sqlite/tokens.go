@@ -2,7 +2,7 @@ package sqlite
 
 import "agentbridge/internal/bridge"
 
-const tokenColumns = `id, agent, key_id, tag, seal, created_at, expires_at, revoked_at`
+const tokenColumns = `id, agent, key_id, tag, seal, created_at, expires_at, revoked_at, parent, rank, conversation`
 
 func scanToken(r *row) bridge.Token {
 	return bridge.Token{
@@ -14,6 +14,10 @@ func scanToken(r *row) bridge.Token {
 		CreatedAt: r.time(),
 		ExpiresAt: r.time(),
 		RevokedAt: r.time(),
+
+		Parent:       bridge.TokenID(r.text()),
+		Rank:         bridge.Rank(r.text()),
+		Conversation: bridge.ConversationID(r.text()),
 	}
 }
 
@@ -30,8 +34,10 @@ func (t *tx) Tokens(agent bridge.AgentID) ([]bridge.Token, error) {
 
 func (t *tx) PutToken(k bridge.Token) error {
 	return t.exec("put a token", `
-		INSERT INTO tokens (`+tokenColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		INSERT INTO tokens (`+tokenColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET agent = excluded.agent, key_id = excluded.key_id, tag = excluded.tag, seal = excluded.seal,
-			created_at = excluded.created_at, expires_at = excluded.expires_at, revoked_at = excluded.revoked_at`,
-		string(k.ID), string(k.Agent), k.KeyID, blob(k.Tag), blob(k.Seal), micros(k.CreatedAt), micros(k.ExpiresAt), micros(k.RevokedAt))
+			created_at = excluded.created_at, expires_at = excluded.expires_at, revoked_at = excluded.revoked_at,
+			parent = excluded.parent, rank = excluded.rank, conversation = excluded.conversation`,
+		string(k.ID), string(k.Agent), k.KeyID, blob(k.Tag), blob(k.Seal), micros(k.CreatedAt), micros(k.ExpiresAt), micros(k.RevokedAt),
+		string(k.Parent), string(k.Rank), string(k.Conversation))
 }

@@ -26,6 +26,7 @@ type model struct {
 	presence      map[presenceKey]bridge.Presence
 	charges       map[bridge.Account][]time.Time // latest first; zero: forgotten
 	entries       map[entryKey]bridge.LogEntry
+	grown         map[bridge.ConversationID]bridge.Grown
 	tasks         map[taskKey]bridge.Task
 	alerts        map[bridge.AlertID]bridge.Alert
 	sendings      map[sendingKey]bridge.Sending
@@ -70,6 +71,7 @@ func newModel() *model {
 		presence:      map[presenceKey]bridge.Presence{},
 		charges:       map[bridge.Account][]time.Time{},
 		entries:       map[entryKey]bridge.LogEntry{},
+		grown:         map[bridge.ConversationID]bridge.Grown{},
 		tasks:         map[taskKey]bridge.Task{},
 		alerts:        map[bridge.AlertID]bridge.Alert{},
 		sendings:      map[sendingKey]bridge.Sending{},
@@ -83,7 +85,7 @@ func (m *model) clone(now time.Time) *model {
 		conversations: maps.Clone(m.conversations), members: maps.Clone(m.members), invites: maps.Clone(m.invites),
 		messages: maps.Clone(m.messages), deliveries: maps.Clone(m.deliveries), presence: maps.Clone(m.presence),
 		charges: maps.Clone(m.charges), entries: maps.Clone(m.entries), tasks: maps.Clone(m.tasks), alerts: maps.Clone(m.alerts),
-		sendings: maps.Clone(m.sendings),
+		sendings: maps.Clone(m.sendings), grown: maps.Clone(m.grown),
 	}
 }
 
@@ -190,6 +192,43 @@ func (m *model) Charge(a bridge.Account, n int64, keep int) error {
 		times[keep] = time.Time{}
 	}
 	m.charges[a] = times
+	return nil
+}
+
+// DropCharges keeps the numbers of those that stay. The latest that stays is the latest there is.
+func (m *model) DropCharges(before time.Time) error {
+	for a, times := range m.charges {
+		if a.Conversation != "" {
+			continue
+		}
+		kept := slices.Clone(times)
+		for i, at := range kept {
+			if at.Before(before) {
+				kept[i] = time.Time{}
+			}
+		}
+		for len(kept) > 0 && kept[0].IsZero() {
+			kept = kept[1:]
+		}
+		m.charges[a] = kept
+	}
+	return nil
+}
+
+func (m *model) PutGrown(g bridge.Grown) error {
+	m.grown[g.Conversation] = g
+	return nil
+}
+
+func (m *model) Grown(limit int) ([]bridge.Grown, error) {
+	return pick(maps.Values(m.grown), func(bridge.Grown) bool { return true },
+		func(a, b bridge.Grown) int { return cmp.Compare(a.Conversation, b.Conversation) }, limit), nil
+}
+
+func (m *model) DropGrown(g bridge.Grown) error {
+	maps.DeleteFunc(m.grown, func(_ bridge.ConversationID, o bridge.Grown) bool {
+		return o.Conversation == g.Conversation && o.Size <= g.Size
+	})
 	return nil
 }
 

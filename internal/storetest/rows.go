@@ -61,6 +61,8 @@ func rowPromises() []promise {
 		{"TouchPresence_NeedsNoTurnOfTheAgent", touchBeside},
 		{"Charges_TellNumberAndTimes", charges},
 		{"Charge_ForgetsAllButKeep", chargeKeeps},
+		{"DropCharges_SparesConversationsAndLaterOnes", dropCharges},
+		{"Grown_TellsTheLatestSize", grown},
 		{"Entry_RoundTrips", entryRoundTrips},
 		{"AddEntry_ConflictsOnPosition", addEntryConflicts},
 		{"Entries_ComeInOrderUpToLimit", entriesOrder},

@@ -67,6 +67,7 @@ func tokenRoundTrips(t *testing.T, e Engine) {
 	want := bridge.Token{
 		ID: tokenID(1), Agent: agentID(1), KeyID: "key1", Tag: []byte{0, 1, 0xff}, Seal: []byte{0xfe, 0},
 		CreatedAt: odd(1), ExpiresAt: odd(2), RevokedAt: odd(3),
+		Parent: tokenID(2), Rank: bridge.Worker, Conversation: convID(1),
 	}
 	full(t, want)
 	put(t, s, bridge.Deployment, func(tx bridge.Tx) error { return tx.PutToken(want) })

@@ -82,6 +82,63 @@ func chargeKeeps(t *testing.T, e Engine) {
 	same(t, "times of charges", times, append(want[:3:3], make([]time.Time, 3)...))
 }
 
+func dropCharges(t *testing.T, e Engine) {
+	s := e.start(t)
+	outside := bridge.Account{Holder: string(agentID(1)), Kind: bridge.Read}
+	inside := bridge.Account{Conversation: convID(1), Holder: string(agentID(1)), Kind: bridge.Write}
+	var want []time.Time // latest first
+	for range 3 {
+		want = append([]time.Time{charge(t, s, outside, 100)}, want...)
+		charge(t, s, inside, 100)
+	}
+	drop := func(before time.Time) {
+		put(t, s, bridge.Deployment, func(tx bridge.Tx) error { return tx.DropCharges(before) })
+	}
+	drop(want[0])
+	n, times, err := chargeTimes(t, s, outside)
+	if n != 3 || err != nil {
+		t.Errorf("Charges after all but the last were dropped = %d, %v, want 3: they were made", n, err)
+	}
+	for i, when := range times[1:] {
+		if when.Equal(want[0]) || i < 2 && when.Equal(want[i+1]) && want[i+1].Before(want[0]) {
+			t.Errorf("charge %d back is still there: %v", i+2, when)
+		}
+	}
+	drop(want[0].Add(time.Microsecond))
+	if n, _, err := chargeTimes(t, s, outside); n != 0 || err != nil {
+		t.Errorf("Charges after all were dropped = %d, %v, want 0", n, err)
+	}
+	if n, _, err := chargeTimes(t, s, inside); n != 3 || err != nil {
+		t.Errorf("Charges in a conversation = %d, %v, want 3", n, err)
+	}
+}
+
+func grown(t *testing.T, e Engine) {
+	s := e.start(t)
+	list := func(limit int) []bridge.Grown {
+		return look(t, s, func(tx bridge.Tx) ([]bridge.Grown, error) { return tx.Grown(limit) })
+	}
+	note := func(n int, size int64) {
+		put(t, s, bridge.InConversation(convID(n)), func(tx bridge.Tx) error { return tx.PutGrown(bridge.Grown{Conversation: convID(n), Size: size}) })
+	}
+	drop := func(n int, size int64) {
+		put(t, s, bridge.Deployment, func(tx bridge.Tx) error { return tx.DropGrown(bridge.Grown{Conversation: convID(n), Size: size}) })
+	}
+	same(t, "Grown of a new store", list(0), []bridge.Grown{})
+	note(2, 5)
+	note(1, 3)
+	note(2, 7)
+	full(t, bridge.Grown{Conversation: convID(1), Size: 3})
+	both := []bridge.Grown{{Conversation: convID(1), Size: 3}, {Conversation: convID(2), Size: 7}}
+	same(t, "Grown", list(0), both)
+	same(t, "Grown(1)", list(1), both[:1])
+	drop(2, 6)
+	same(t, "Grown after a drop of what was outgrown", list(0), both)
+	drop(2, 7)
+	drop(3, 1)
+	same(t, "Grown after a drop", list(0), both[:1])
+}
+
 func entryRoundTrips(t *testing.T, e Engine) {
 	s := e.start(t)
 	want := bridge.LogEntry{Log: string(convID(1)), N: 1 << 40, At: odd(1), Actor: "alpha", Action: "send", Record: []byte("{\"a\":\"\x00\xff" + words)}
