@@ -14,19 +14,21 @@ const metaHead = "head"
 // facts are what an audit entry says beside who did what to what. They hold ids, names, numbers and hashes, never content.
 type facts map[string]string
 
-// record appends an entry to a log, in the transaction of what it tells, and gives the log's new head.
-func record(tx Tx, log string, head []byte, at time.Time, actor, action, subject string, f facts) ([]byte, error) {
+// record appends an entry to a log, in the transaction of what it tells, and gives the log's new head and size.
+func record(tx Tx, log string, head []byte, at time.Time, actor, action, subject string, f facts) ([]byte, int64, error) {
 	var h audit.Head
 	if len(head) > 0 {
 		if err := h.UnmarshalBinary(head); err != nil {
-			return nil, fmt.Errorf("log %s: %w", log, err)
+			return nil, 0, fmt.Errorf("log %s: %w", log, err)
 		}
 	}
 	rec := audit.Entry{Log: log, N: h.Size, At: at, Actor: actor, Action: action, Subject: subject, Facts: f}.Record()
 	if err := tx.AddEntry(LogEntry{Log: log, N: h.Size, At: at, Actor: actor, Action: action, Record: rec}); err != nil {
-		return nil, fmt.Errorf("append to log %s: %w", log, err)
+		return nil, 0, fmt.Errorf("append to log %s: %w", log, err)
 	}
-	return h.Append(rec).MarshalBinary()
+	h = h.Append(rec)
+	raw, err := h.MarshalBinary()
+	return raw, h.Size, err
 }
 
 // recordDeployment appends to the deployment's log. The update must be of the scope [Deployment].
@@ -35,7 +37,7 @@ func recordDeployment(tx Tx, actor, action, subject string, f facts) error {
 	if err != nil && !errors.Is(err, NotFound) {
 		return err
 	}
-	head, err = record(tx, DeploymentLog, head, tx.Now(), actor, action, subject, f)
+	head, _, err = record(tx, DeploymentLog, head, tx.Now(), actor, action, subject, f)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type room struct {
 	me  Member // the caller's seat; zero for the person and the program
 
 	raised []Alert // by this update; told once it is known to be committed
+	grown  int64   // how long this update made the log; 0: it did not
 }
 
 // open loads a conversation for the person or the program.
@@ -123,7 +124,7 @@ func (r *room) above(least Rank) string {
 
 // record appends an entry to the conversation's log.
 func (r *room) record(actor, action, subject string, f facts) (err error) {
-	r.c.Head, err = record(r.tx, string(r.c.ID), r.c.Head, r.now, actor, action, subject, f)
+	r.c.Head, r.grown, err = record(r.tx, string(r.c.ID), r.c.Head, r.now, actor, action, subject, f)
 	return err
 }
 
@@ -141,6 +142,11 @@ func (r *room) save() error {
 	r.c.DueAt = due(r.c, r.s.conf.Retention)
 	if err := r.tx.PutConversation(r.c); err != nil {
 		return err
+	}
+	if r.grown > 0 {
+		if err := r.tx.PutGrown(Grown{r.c.ID, r.grown}); err != nil {
+			return err
+		}
 	}
 	r.tx.Notify(Feed(r.c.ID))
 	r.tx.Notify(Everything)

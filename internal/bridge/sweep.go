@@ -44,6 +44,8 @@ func (s *Service) Sweep(ctx context.Context) (rep SweepReport, err error) {
 	}
 	// Seats before leases, so that the alert of a silence can say what became of the tasks.
 	err = errors.Join(s.sweepHolders(ctx, &rep), s.sweepSeats(ctx, &rep), s.sweepLeases(ctx, &rep), s.sweepDue(ctx, &rep), s.writeRefusals(ctx))
+	// Last, so that what this pass logged is told, too.
+	err = errors.Join(err, s.tellHeads(ctx))
 	return rep, err
 }
 
