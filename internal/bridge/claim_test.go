@@ -23,7 +23,7 @@ func (w *world) claim(c bridge.Caller, task bridge.TaskID) bridge.ClaimTaskResul
 // entries counts the entries of an action about a task.
 func (w *world) entries(task bridge.TaskID, action string) (n int) {
 	w.t.Helper()
-	lines, err := w.AuditEntries(w.ctx, bridge.AuditFilter{Action: action})
+	lines, err := w.AuditEntries(w.ctx, bridge.AuditFilter{Actions: []string{action}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

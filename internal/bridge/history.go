@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 
 	"agentbridge/internal/audit"
@@ -14,37 +13,6 @@ import (
 
 // historyPage is how many entries or messages are read at a time.
 const historyPage = 1000
-
-// AuditEntries gives the entries that the filter chooses, in the order of their times.
-func (s *Service) AuditEntries(ctx context.Context, f AuditFilter) (lines []AuditLine, err error) {
-	logs, err := s.logs(ctx, f.Conversation)
-	if err != nil {
-		return nil, err
-	}
-	lines = []AuditLine{}
-	for _, log := range logs {
-		err := s.store.View(ctx, func(tx Tx) error {
-			for record, err := range entries(tx, log) {
-				if err != nil {
-					return err
-				}
-				e, err := audit.ParseRecord(record)
-				if err != nil {
-					return Errorf(Internal, "log %s holds a record that does not parse", log).WithHint("run agentbridge audit verify")
-				}
-				if (f.Agent == "" || e.Actor == f.Agent) && (f.Action == "" || e.Action == f.Action) && !e.At.Before(f.Since) {
-					lines = append(lines, AuditLine{e.Log, e.N, e.At, e.Actor, e.Action, e.Subject, e.Facts})
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	slices.SortStableFunc(lines, func(a, b AuditLine) int { return a.At.Compare(b.At) })
-	return lines, nil
-}
 
 // logs lists the log of one conversation, or all.
 func (s *Service) logs(ctx context.Context, id ConversationID) (logs []string, err error) {
@@ -194,14 +162,5 @@ func (s *Service) Export(ctx context.Context, id ConversationID, emit func(kind 
 			break
 		}
 	}
-	lines, err := s.AuditEntries(ctx, AuditFilter{Conversation: id})
-	if err != nil {
-		return err
-	}
-	for _, l := range lines {
-		if err := emit("entry", l); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.AuditEach(ctx, AuditFilter{Conversation: id}, func(l AuditLine) error { return emit("entry", l) })
 }

@@ -80,7 +80,7 @@ func TestPause_RefusesWhatBeginsAndLetsFinishWhatWasBegun(t *testing.T) {
 	w.say(a, "after")
 	w.claim(b, open)
 	for action, n := range map[string]int{"pause": 1, "resume": 1} {
-		lines, err := w.AuditEntries(w.ctx, bridge.AuditFilter{Action: action, Agent: bridge.PersonName})
+		lines, err := w.AuditEntries(w.ctx, bridge.AuditFilter{Actions: []string{action}, Agent: bridge.PersonName})
 		if err != nil || len(lines) != n {
 			t.Errorf("%d entries of %s, %v", len(lines), action, err)
 		}

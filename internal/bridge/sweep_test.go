@@ -128,7 +128,7 @@ func TestSweep_RefusalsAreCountedPerAgentAndCode(t *testing.T) {
 	want(t, err, bridge.Invalid, "")
 	w.sweep()
 	w.sweep()
-	lines, err := w.AuditEntries(w.ctx, bridge.AuditFilter{Action: "refuse"})
+	lines, err := w.AuditEntries(w.ctx, bridge.AuditFilter{Actions: []string{"refuse"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,10 +105,13 @@ type TokenState struct {
 
 // AuditFilter chooses audit entries; zero fields choose all.
 type AuditFilter struct {
-	Conversation ConversationID
-	Agent        string // actor
-	Action       string
-	Since        time.Time
+	Conversation ConversationID // entries of its log only
+	Agent        string         // the actor
+	Actions      []string       // any of these
+	Subject      string         // the id of what was changed
+	Since        time.Time      // at or after
+	Until        time.Time      // before
+	Last         int            // so many of the newest; 0: all
 }
 
 // AuditLine is an audit entry as it is shown.

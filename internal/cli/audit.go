@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,43 +27,126 @@ func (p *program) auditCommand() *cobra.Command {
 }
 
 func (p *program) auditShowCommand() *cobra.Command {
-	var f bridge.AuditFilter
-	var since string
+	var q auditQuery
+	var counted bool
 	cmd := &cobra.Command{
-		Use:     "show",
-		Short:   "Show audit entries: who did what, never what was said",
-		Example: "  agentbridge audit show --agent beta --since 1h",
-		Args:    count(0, 0, "none"),
+		Use:   "show",
+		Short: "Show audit entries: who did what, never what was said",
+		Example: `  agentbridge audit show --agent beta --since 1h
+  agentbridge audit show --action token_new --action token_revoke --last 20
+  agentbridge audit show --subject msg_0123456789abcdef
+  agentbridge audit show --since 7d --count`,
+		Args: count(0, 0, "none"),
 	}
-	p.conversationFlag(cmd, (*string)(&f.Conversation), "only of this conversation (default all, and the deployment's log)")
-	cmd.Flags().StringVar(&f.Agent, "agent", "", "only what this member did")
-	cmd.Flags().StringVar(&f.Action, "action", "", "only this action, such as send, ack or join")
-	cmd.Flags().StringVar(&since, "since", "", "only since then: 90m, 7d, or 2026-11-22T10:00:00Z")
+	p.auditFlags(cmd, &q)
+	cmd.Flags().IntVar(&q.f.Last, "last", 0, "only so many of the newest")
+	cmd.Flags().BoolVar(&counted, "count", false, "only how many of each action by each agent")
 	p.jsonFlag(cmd)
-	return p.asPerson(cmd, func(ctx context.Context, o *opened, _ []string) (err error) {
-		if f.Since, err = parseSince(since); err != nil {
-			return err
-		}
-		lines, err := o.svc.AuditEntries(ctx, f)
+	return p.asPerson(cmd, func(ctx context.Context, o *opened, _ []string) error {
+		f, err := q.filter()
 		if err != nil {
 			return err
 		}
-		return p.answer(map[string]any{"entries": lines}, func() {
-			rows := [][]string{{"AT", "LOG", "N", "ACTOR", "ACTION", "SUBJECT", "FACTS"}}
-			for _, l := range lines {
-				var facts []string
-				for _, k := range slices.Sorted(maps.Keys(l.Facts)) {
-					facts = append(facts, k+"="+l.Facts[k])
-				}
-				rows = append(rows, []string{clock(l.At), l.Log, fmt.Sprint(l.N), l.Actor, l.Action, dash(l.Subject), strings.Join(facts, " ")})
+		switch {
+		case counted:
+			return p.countEntries(ctx, o, f)
+		case p.json:
+			return p.encodeEntries(ctx, o, f)
+		}
+		const columns = "%-16s  %-21s  %5s  %-12s  %-12s  %-21s  %s\n"
+		p.printf("%s", p.style(bold, strings.TrimSuffix(fmt.Sprintf(columns, "AT", "LOG", "N", "ACTOR", "ACTION", "SUBJECT", "FACTS"), "\n"))+"\n")
+		return o.svc.AuditEach(ctx, f, func(l bridge.AuditLine) error {
+			var facts []string
+			for _, k := range slices.Sorted(maps.Keys(l.Facts)) {
+				facts = append(facts, k+"="+l.Facts[k])
 			}
-			p.table(rows...)
+			line := fmt.Sprintf(columns, clock(l.At), l.Log, fmt.Sprint(l.N), l.Actor, l.Action, dash(l.Subject), strings.Join(facts, " "))
+			p.printf("%s\n", strings.TrimRight(line, " \n"))
+			return nil
 		})
 	})
 }
 
-// parseSince reads a moment, or how long it is ago.
-func parseSince(s string) (time.Time, error) {
+// auditQuery is what flags say of the entries that are meant.
+type auditQuery struct {
+	f            bridge.AuditFilter
+	since, until string
+}
+
+// auditFlags adds the flags that choose entries.
+func (p *program) auditFlags(cmd *cobra.Command, q *auditQuery) {
+	p.conversationFlag(cmd, (*string)(&q.f.Conversation), "only of this conversation (default all, and the deployment's log)")
+	cmd.Flags().StringVar(&q.f.Agent, "agent", "", "only what this member did, or person, or bridge")
+	cmd.Flags().StringArrayVar(&q.f.Actions, "action", nil, "only this action, such as send, ack or join (repeatable)")
+	cmd.Flags().StringVar(&q.f.Subject, "subject", "", "only what was done to this: a message, task, token or member")
+	cmd.Flags().StringVar(&q.since, "since", "", "only since then: 90m, 7d, or 2026-11-22T10:00:00Z")
+	cmd.Flags().StringVar(&q.until, "until", "", "only before then")
+}
+
+func (q *auditQuery) filter() (f bridge.AuditFilter, err error) {
+	f = q.f
+	if f.Since, err = parseMoment("--since", q.since); err != nil {
+		return f, err
+	}
+	if f.Until, err = parseMoment("--until", q.until); err != nil {
+		return f, err
+	}
+	if f.Last < 0 {
+		return f, bridge.Errorf(bridge.Invalid, "--last is below 0").WithHint("leave it out for all entries")
+	}
+	return f, nil
+}
+
+// encodeEntries prints {"entries":[…]}, an entry a line, without holding them all.
+func (p *program) encodeEntries(ctx context.Context, o *opened, f bridge.AuditFilter) error {
+	before := `{"entries":[` // not sooner than the first entry: what fails before is one JSON error
+	err := o.svc.AuditEach(ctx, f, func(l bridge.AuditLine) error {
+		line, err := json.Marshal(l)
+		p.printf("%s%s", before, line)
+		before = ",\n"
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if before != ",\n" {
+		p.printf("%s", before)
+	}
+	p.printf("]}\n")
+	return nil
+}
+
+// deeds counts what one agent did.
+type deeds struct {
+	Agent  string `json:"agent"`
+	Action string `json:"action"`
+	Count  int64  `json:"count"`
+}
+
+func (p *program) countEntries(ctx context.Context, o *opened, f bridge.AuditFilter) error {
+	type deed struct{ agent, action string }
+	counts := map[deed]int64{}
+	if err := o.svc.AuditEach(ctx, f, func(l bridge.AuditLine) error { counts[deed{l.Actor, l.Action}]++; return nil }); err != nil {
+		return err
+	}
+	list := []deeds{}
+	for d, n := range counts {
+		list = append(list, deeds{d.agent, d.action, n})
+	}
+	slices.SortFunc(list, func(a, b deeds) int {
+		return cmp.Or(cmp.Compare(a.Agent, b.Agent), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Action, b.Action))
+	})
+	return p.answer(map[string]any{"counts": list}, func() {
+		rows := [][]string{{"AGENT", "ACTION", "COUNT"}}
+		for _, d := range list {
+			rows = append(rows, []string{d.Agent, d.Action, fmt.Sprint(d.Count)})
+		}
+		p.table(rows...)
+	})
+}
+
+// parseMoment reads a moment, or how long it is ago.
+func parseMoment(flag, s string) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
@@ -73,43 +158,5 @@ func parseSince(s string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, bridge.Errorf(bridge.Invalid, "--since is neither a duration nor a moment").WithHint("write it like 90m, 7d, 2026-11-22 or 2026-11-22T10:00:00Z")
-}
-
-func (p *program) auditVerifyCommand() *cobra.Command {
-	var id string
-	cmd := &cobra.Command{
-		Use:   "verify",
-		Short: "Check every log against its head: a line for each, exit 1 on a fault",
-		Args:  count(0, 0, "none"),
-	}
-	p.conversationFlag(cmd, &id, "only the log of this conversation (default all)")
-	p.jsonFlag(cmd)
-	return p.asPerson(cmd, func(ctx context.Context, o *opened, _ []string) error {
-		reports, err := o.svc.AuditVerify(ctx, bridge.ConversationID(id))
-		if err != nil {
-			return err
-		}
-		faults := 0
-		for _, r := range reports {
-			if r.Fault != "" {
-				faults++
-			}
-		}
-		err = p.answer(map[string]any{"logs": reports}, func() {
-			for _, r := range reports {
-				if r.Fault == "" {
-					p.printf("ok     %s  %d entries  root %s\n", r.Log, r.Entries, r.Root)
-				} else {
-					p.printf("%s  %s  %d entries: %s\n", p.style(red, "FAULT"), r.Log, r.Entries, r.Fault)
-				}
-			}
-		})
-		if err == nil && faults > 0 {
-			p.tell("error: %s not what was logged", some(faults, "log is", "logs are"))
-			p.tell("hint: keep a copy of the store as it is; an earlier backup tells what was changed")
-			return exit(1)
-		}
-		return err
-	})
+	return time.Time{}, bridge.Errorf(bridge.Invalid, "%s is neither a duration nor a moment", flag).WithHint("write it like 90m, 7d, 2026-11-22 or 2026-11-22T10:00:00Z")
 }
