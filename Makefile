@@ -11,10 +11,10 @@ TOOL  := go tool -modfile=tools/go.mod
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X agentbridge/internal/cli.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check race inspector fuzz bench update fmt vuln go cc
+.PHONY: help demo run build test check race inspector oracle fuzz bench redact-report update fmt vuln go cc
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: build ## agents at work on a real bridge, in a few seconds
 	bin/agentbridge demo
@@ -51,6 +51,9 @@ fuzz: go ## every fuzz target for FUZZTIME (10s)
 
 bench: build ## measure this machine
 	go run ./internal/workload/bench
+
+redact-report: go ## recall and false alarms of redaction: make redact-report ARGS='-seed 2 -v'
+	go run ./internal/redact/corpus/report $(if $(filter-out --help,$(ARGS)),$(ARGS))
 
 update: go ## write the golden files anew; read the difference
 	@dirs=$$(grep -rlE --include='*_test.go' 'flag\.Bool\("update"' . | xargs -r -n 1 dirname | sort -u); \
