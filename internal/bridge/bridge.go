@@ -237,22 +237,6 @@ type Presence struct {
 	EndedAt     time.Time // zero: did not say goodbye
 }
 
-// ChargeKind says which budget a charge goes against.
-type ChargeKind string
-
-// The budgets.
-const (
-	Write ChargeKind = "write" // per member
-	Read  ChargeKind = "read"  // per agent
-)
-
-// Account is whose budget is charged: an agent's, in a conversation or, where Conversation is empty, outside of any.
-type Account struct {
-	Conversation ConversationID
-	Holder       string // the agent's id
-	Kind         ChargeKind
-}
-
 // LogEntry is one record of an audit log as the store keeps it. Record is what is hashed.
 type LogEntry struct {
 	Log    string // a conversation's id, or [DeploymentLog]

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -174,7 +175,7 @@ func (s *Service) begin(ctx context.Context, c Caller, kind ChargeKind) error {
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
 		}
-		if err := s.charge(tx, Account{Holder: string(c.cred.agent), Kind: kind}); err != nil {
+		if err := s.charge(tx, toll{Account{Holder: string(c.cred.agent), Kind: kind}, 1}); err != nil {
 			return err
 		}
 		return s.pulse(tx, c, Pulse{Progress: true})
@@ -214,13 +215,35 @@ func (s *Service) countRefusal(agent AgentID, code Code) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refusals[refusal{agent, code}]++
+	s.ever[code]++
 }
+
+// Refusals counts the refusals of this process since it started, by code.
+func (s *Service) Refusals() map[Code]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.ever)
+}
+
+// nobodyEvery is the least time between two entries about refusals of nobody: the log is kept for good, and nobody needs no token to
+// make it grow.
+const nobodyEvery = time.Minute
 
 // writeRefusals moves the counts of this process into the deployment's log. If it fails, they are kept for the next time.
 func (s *Service) writeRefusals(ctx context.Context) error {
 	s.mu.Lock()
-	counts := s.refusals
-	s.refusals = map[refusal]int{}
+	counts, kept := s.refusals, map[refusal]int{}
+	early := time.Since(s.nobody) < nobodyEvery
+	for r, n := range counts {
+		if r.agent == "" && early {
+			kept[r] = n
+			delete(counts, r)
+		}
+	}
+	s.refusals = kept
+	if !early {
+		s.nobody = time.Now()
+	}
 	s.mu.Unlock()
 	if len(counts) == 0 {
 		return nil

@@ -22,7 +22,8 @@ func (s *Service) Create(ctx context.Context, c Caller, q CreateRequest) (res Cr
 	if err := s.checkPartners(q); err != nil {
 		return res, err
 	}
-	if err := s.begin(ctx, c, Write); err != nil {
+	invites := toll{Account{Holder: string(c.cred.agent), Kind: Invitation}, len(q.Partners)}
+	if err := s.admit(ctx, c, append(c.tolls(Creation), invites)); err != nil {
 		return res, err
 	}
 	id, key := q.Conversation, randomBytes(32)

@@ -73,6 +73,18 @@ func (e *Error) Retry(after time.Duration) *Error {
 
 func (e *Error) Error() string { return e.Message }
 
+// Text is all that the reader of plain text needs: the message, then the way out on a line of its own, with the time to come back.
+func (e *Error) Text() string {
+	text := e.Message
+	if e.Hint != "" {
+		text += "\nhint: " + e.Hint
+	}
+	if e.RetryAfter > 0 {
+		text += fmt.Sprintf(" (possible again in %d s)", e.RetryAfter)
+	}
+	return text
+}
+
 // Unwrap gives the cause, for logs.
 func (e *Error) Unwrap() error { return e.cause }
 

@@ -12,7 +12,7 @@ import (
 
 // plenty is limits that never get in the way of the loop guard.
 func plenty(o *bridge.Options) {
-	o.Config.Limits = bridge.Limits{Name: "default", Writes: [3]bridge.Window{{Max: 10_000, Per: minute}, {Max: 10_000, Per: time.Hour}, {Max: 10_000, Per: time.Hour}}, Reads: [1]bridge.Window{{Max: 10_000, Per: minute}}}
+	o.Config.Limits = bridge.Limits{Name: "plenty"}
 }
 
 // volley lets two agents talk in turn, so many times, with a pause after each.

@@ -1,10 +1,12 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,17 +79,29 @@ func (k *KeyRing) tagInvite(i Invite, secret []byte) []byte {
 
 // notAnInvite is the answer to every code that is not good, whatever is wrong with it.
 func notAnInvite() *Error {
-	return Errorf(Denied, "the code is not accepted").
+	e := Errorf(Denied, "the code is not accepted").
 		WithHint("check that it was pasted whole; whoever created the conversation can invite you again, which makes a new code")
+	e.cause = errNotAnInvite
+	return e
 }
 
+var errNotAnInvite = errors.New("not an invite")
+
 // Join takes the seat that an invite is for: the one whose code is given, or, for an agent of this machine, the one addressed to
-// the agent's name.
+// the agent's name. A code that is not good is [Denied], and [RateLimited] from an agent or an address that tried too many.
 func (s *Service) Join(ctx context.Context, c Caller, q JoinRequest) (res JoinResult, err error) {
 	defer func() { err = s.refused(c, err) }()
-	if err := s.begin(ctx, c, Write); err != nil {
+	if err := s.admit(ctx, c, c.tolls(Joining)); err != nil {
 		return res, err
 	}
+	res, err = s.join(ctx, c, q)
+	if errors.Is(err, errNotAnInvite) {
+		err = cmp.Or(s.fail(ctx, c.tolls(Failure)), err)
+	}
+	return res, err
+}
+
+func (s *Service) join(ctx context.Context, c Caller, q JoinRequest) (res JoinResult, err error) {
 	var id string
 	var secret []byte
 	if q.Code != "" {

@@ -1,68 +1,137 @@
 package bridge
 
 import (
+	"fmt"
+	"strings"
 	"time"
 )
 
-// Window allows Max charges in any span of Per, however it is laid.
+// Window allows Max charges in any span of Per, however it is laid. The zero Window allows all.
 type Window struct {
 	Max int
 	Per time.Duration
 }
 
-// Limits are the budgets of members and agents; nil windows mean no limit.
-type Limits struct {
-	Name   string // as configured: default, strict, off
-	Writes [3]Window
-	Reads  [1]Window
-}
+func (w Window) String() string { return fmt.Sprintf("%d %s", w.Max, span(w.Per)) }
 
-// The configurable limits. Strict is the seed's.
-var (
-	DefaultLimits = Limits{"default", [3]Window{{100, time.Minute}, {500, time.Hour}, {2000, 24 * time.Hour}}, [1]Window{{600, time.Minute}}}
-	StrictLimits  = Limits{"strict", [3]Window{{10, time.Minute}, {100, time.Hour}, {500, 24 * time.Hour}}, [1]Window{{600, time.Minute}}}
-	NoLimits      = Limits{Name: "off"}
+// ChargeKind says which budget a charge goes against.
+type ChargeKind string
+
+// The kinds of charges.
+const (
+	Write      ChargeKind = "write"   // a message sent
+	Change     ChargeKind = "change"  // a status said; a task added, assigned, cancelled, released or its lease renewed
+	Read       ChargeKind = "read"    // a call that only looks, a check or a claim
+	Creation   ChargeKind = "create"  // a call that creates a conversation or invites to one
+	Invitation ChargeKind = "invite"  // an invite made
+	Joining    ChargeKind = "join"    // a try to join
+	Failure    ChargeKind = "failure" // a token or a code that is not good
 )
 
-func (l Limits) windows(kind ChargeKind) []Window {
-	if l.Name == NoLimits.Name {
-		return nil
-	}
-	if kind == Read {
-		return l.Reads[:]
-	}
-	return l.Writes[:]
+// said is what charges of a kind are called in a refusal.
+var said = map[ChargeKind]string{
+	Write: "messages", Change: "changes of status and tasks", Read: "reads", Creation: "calls that create or invite",
+	Invitation: "invites", Joining: "tries to join", Failure: "tokens and codes that are not good",
 }
 
-// charge takes one from an account in this transaction, or refuses with [RateLimited] and the time when one will be free.
-//
-// It is a sliding log: the charge that is Max back must be older than Per, so no span of Per ever holds more than Max. A token
-// bucket beside it would refuse nothing more: see doc/decisions/0003-sliding-log.md.
-func (s *Service) charge(tx Tx, a Account) error {
-	now := tx.Now() // as [Tx.Charge] will note it
-	windows := s.conf.Limits.windows(a.Kind)
-	if len(windows) == 0 {
-		return nil
-	}
-	back := make([]int, len(windows))
-	for i, w := range windows {
-		back[i] = w.Max
-	}
-	n, at, err := tx.Charges(a, back...)
-	if err != nil {
-		return err
-	}
-	for i, w := range windows {
-		// A charge that lies far ahead was made before the clock was set back; nobody knows how long ago, so it does not count.
-		if at[i].IsZero() || at[i].Sub(now) > jump {
-			continue
+// Share says who has a budget of its own.
+type Share string
+
+// The shares.
+const (
+	EachMember  Share = "member"  // an agent in one conversation
+	EachAgent   Share = "agent"   // in all its conversations
+	EachAddress Share = "address" // of the network: see [Origin]; processes of this machine have none
+	Everybody   Share = "all"     // one budget for the whole store
+)
+
+// Budget bounds what one holder is charged of one kind: by each window that is not zero, the shortest first.
+type Budget struct {
+	Kind    ChargeKind
+	Of      Share
+	Windows [3]Window
+}
+
+// Limits are all budgets there are. A charge that no budget bounds is free.
+type Limits struct {
+	Name    string // as configured: default, strict, off
+	Budgets [11]Budget
+}
+
+const day = 24 * time.Hour
+
+// The configurable limits; doc/decisions/0019-limits.md says why these. Strict gives the seed's budget of messages. That seed bounded
+// nothing else, so nothing else takes from it.
+var (
+	DefaultLimits = Limits{"default", [11]Budget{
+		{Write, EachMember, [3]Window{{100, time.Minute}, {500, time.Hour}, {2000, day}}},
+		{Change, EachMember, [3]Window{{100, time.Minute}, {500, time.Hour}, {2000, day}}},
+		{Read, EachAgent, [3]Window{{600, time.Minute}}},
+		{Creation, EachAgent, [3]Window{{30, time.Minute}, {200, time.Hour}}},
+		{Creation, EachAddress, [3]Window{{120, time.Minute}, {1000, time.Hour}}},
+		{Invitation, EachAgent, [3]Window{{200, time.Minute}, {1000, time.Hour}}},
+		{Joining, EachAgent, [3]Window{{30, time.Minute}, {200, time.Hour}}},
+		{Joining, EachAddress, [3]Window{{120, time.Minute}, {1000, time.Hour}}},
+		{Failure, EachAgent, [3]Window{{20, time.Minute}, {100, time.Hour}}},
+		{Failure, EachAddress, [3]Window{{20, time.Minute}, {100, time.Hour}}},
+		{Failure, Everybody, [3]Window{{300, time.Minute}, {3000, time.Hour}}},
+	}}
+	StrictLimits = Limits{"strict", [11]Budget{
+		{Write, EachMember, [3]Window{{10, time.Minute}, {100, time.Hour}, {500, day}}},
+		{Change, EachMember, [3]Window{{10, time.Minute}, {100, time.Hour}, {500, day}}},
+		{Read, EachAgent, [3]Window{{600, time.Minute}}},
+		{Creation, EachAgent, [3]Window{{10, time.Minute}, {50, time.Hour}}},
+		{Creation, EachAddress, [3]Window{{60, time.Minute}, {300, time.Hour}}},
+		{Invitation, EachAgent, [3]Window{{100, time.Minute}, {300, time.Hour}}},
+		{Joining, EachAgent, [3]Window{{10, time.Minute}, {50, time.Hour}}},
+		{Joining, EachAddress, [3]Window{{60, time.Minute}, {300, time.Hour}}},
+		{Failure, EachAgent, [3]Window{{10, time.Minute}, {50, time.Hour}}},
+		{Failure, EachAddress, [3]Window{{10, time.Minute}, {50, time.Hour}}},
+		{Failure, Everybody, [3]Window{{300, time.Minute}, {3000, time.Hour}}},
+	}}
+	NoLimits = Limits{Name: "off"}
+)
+
+// of finds the budget of an account. It is the zero Budget where nothing bounds the account.
+func (l *Limits) of(a Account) *Budget {
+	share := a.share()
+	for i := range l.Budgets {
+		if b := &l.Budgets[i]; b.Kind == a.Kind && b.Of == share {
+			return b
 		}
-		if free := min(at[i].Add(w.Per).Sub(now), w.Per); free > 0 {
-			return Errorf(RateLimited, "more than %d %ss in %s", w.Max, a.Kind, span(w.Per)).
-				WithHint("wait, then do the same again; put several things into one message").Retry(free)
+	}
+	return &Budget{}
+}
+
+// keep is how many charges the longest look back reaches.
+func (b *Budget) keep() (n int) {
+	for _, w := range b.Windows {
+		n = max(n, w.Max)
+	}
+	return n
+}
+
+// String is the budget in words: 10 a minute, 100 an hour.
+func (b Budget) String() string {
+	var parts []string
+	for _, w := range b.Windows {
+		if w.Max > 0 {
+			parts = append(parts, w.String())
 		}
 	}
-	return tx.Charge(a, n, back[len(back)-1])
+	return strings.Join(parts, ", ")
+}
+
+// longestWindow is how long any charge may count, also by the limits of another process on the same store.
+func (l *Limits) longestWindow() (longest time.Duration) {
+	for _, limits := range []*Limits{l, &DefaultLimits, &StrictLimits} {
+		for _, b := range limits.Budgets {
+			for _, w := range b.Windows {
+				longest = max(longest, w.Per)
+			}
+		}
+	}
+	return longest
 }
 
 // span is a window's length in words.
@@ -72,8 +141,8 @@ func span(d time.Duration) string {
 		return "a minute"
 	case time.Hour:
 		return "an hour"
-	case 24 * time.Hour:
+	case day:
 		return "a day"
 	}
-	return d.String()
+	return "in " + d.String()
 }

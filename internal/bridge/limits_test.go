@@ -26,7 +26,7 @@ func TestLimits_StrictIsExactInEverySlidingWindow(t *testing.T) {
 		}
 		var accepted []time.Time
 		free := func(now time.Time) bool {
-			return !slices.ContainsFunc(bridge.StrictLimits.Writes[:], func(win bridge.Window) bool {
+			return !slices.ContainsFunc(bridge.StrictLimits.Budgets[0].Windows[:], func(win bridge.Window) bool {
 				n := len(accepted)
 				return n >= win.Max && now.Sub(accepted[n-win.Max]) < win.Per
 			})

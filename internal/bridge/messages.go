@@ -174,7 +174,7 @@ func (r *room) send(m Message, to []string, key string) (res SendResult, err err
 		if err := r.turn(m, len(recipients)); err != nil {
 			return res, err
 		}
-		if err := r.s.charge(r.tx, r.account()); err != nil {
+		if err := r.charge(Write); err != nil {
 			return res, err
 		}
 	}

@@ -26,7 +26,7 @@ func (s *Service) SetStatus(ctx context.Context, c Caller, q StatusRequest) (res
 		if err := r.live(); err != nil {
 			return res, err
 		}
-		if err := s.charge(r.tx, r.account()); err != nil {
+		if err := r.charge(Change); err != nil {
 			return res, err
 		}
 		res = StatusResult{Conversation: r.c.ID, Status: q.Status}

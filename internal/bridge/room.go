@@ -65,8 +65,10 @@ func (s *Service) enter(tx Tx, c Caller, id ConversationID) (*room, error) {
 	return r, nil
 }
 
-// account is what the seat's writes are charged to: who sits in it, so that a seat taken anew begins with a budget of its own.
-func (r *room) account() Account { return Account{r.c.ID, string(r.me.Agent), Write} }
+// charge takes one of that kind from whoever sits in the seat, so that a seat taken anew begins with a budget of its own.
+func (r *room) charge(kind ChargeKind) error { return r.s.charge(r.tx, r.toll(kind)) }
+
+func (r *room) toll(kind ChargeKind) toll { return toll{Account{r.c.ID, string(r.me.Agent), kind}, 1} }
 
 // member finds a seat by name; revoked seats are not found.
 func (r *room) member(name string) (Member, bool) {

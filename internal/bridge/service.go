@@ -79,8 +79,12 @@ type Service struct {
 	attending   attendance
 	sweeping    atomic.Bool // this process has swept
 
-	mu        sync.Mutex // guards refusals, unseen, unclaimed
+	strangers strangers
+
+	mu        sync.Mutex // guards refusals, ever, nobody, unseen, unclaimed
 	refusals  map[refusal]int
+	ever      map[Code]int           // refusals since this process started
+	nobody    time.Time              // when refusals of nobody were last written
 	unseen    map[Instance][]Receipt // batches nobody saw that could not be given back
 	unclaimed map[Instance][]Task    // and claims, as they were tried
 }
@@ -89,7 +93,7 @@ type Service struct {
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
 		store: store, conf: o.Config, keys: o.Keys, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log,
-		refusals: map[refusal]int{}, unseen: map[Instance][]Receipt{}, unclaimed: map[Instance][]Task{},
+		refusals: map[refusal]int{}, ever: map[Code]int{}, unseen: map[Instance][]Receipt{}, unclaimed: map[Instance][]Task{},
 	}
 	if s.conf == (Config{}) {
 		s.conf = Defaults()

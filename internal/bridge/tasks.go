@@ -132,7 +132,7 @@ func (r *room) add(t Task, key string) (res AddTaskResult, err error) {
 	if t.Blockers, err = r.blockers(t.After); err != nil {
 		return res, err
 	}
-	if err := r.s.charge(r.tx, r.account()); err != nil {
+	if err := r.charge(Change); err != nil {
 		return res, err
 	}
 	overlap, err := r.overlap(t.Files)

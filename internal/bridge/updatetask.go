@@ -150,7 +150,7 @@ func (r *room) overtaken(t Task, mine bool) error {
 
 // renew makes a lease count from now. Leases have no entries.
 func (r *room) renew(t Task, c Caller) (Task, error) {
-	if err := r.s.charge(r.tx, r.account()); err != nil {
+	if err := r.charge(Change); err != nil {
 		return t, err
 	}
 	t.LeasedAt, t.NudgedAt = r.now, time.Time{}
@@ -181,7 +181,7 @@ func (r *room) finish(t Task, q UpdateTaskRequest, end string) (Task, error) {
 
 // release gives a task back, with a note for the next holder.
 func (r *room) release(t Task, note, end string) (Task, error) {
-	if err := r.s.charge(r.tx, r.account()); err != nil {
+	if err := r.charge(Change); err != nil {
 		return t, err
 	}
 	t.Ended = end
@@ -210,7 +210,7 @@ func (r *room) cancel(t Task, reason string) (Task, error) {
 	if err := r.live(); err != nil {
 		return t, err
 	}
-	if err := r.s.charge(r.tx, r.account()); err != nil {
+	if err := r.charge(Change); err != nil {
 		return t, err
 	}
 	held := t.State == TaskClaimed
@@ -256,7 +256,7 @@ func (r *room) assign(t Task, name string) (Task, error) {
 	if err := r.live(); err != nil {
 		return t, err
 	}
-	if err := r.s.charge(r.tx, r.account()); err != nil {
+	if err := r.charge(Change); err != nil {
 		return t, err
 	}
 	r.progress()

@@ -100,7 +100,9 @@ func (s *Service) noteWatch(tx Tx) (away time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := errors.Join(tx.DropPresence(now.Add(-presenceKept)), tx.DropSendings(now.Add(-alertKnown))); err != nil {
+	// One moment more than any charge counts.
+	forgotten := now.Add(-s.conf.Limits.longestWindow() - time.Second)
+	if err := errors.Join(tx.DropPresence(now.Add(-presenceKept)), tx.DropSendings(now.Add(-alertKnown)), tx.DropCharges(forgotten)); err != nil {
 		return 0, err
 	}
 	return away, tx.PutMeta(metaWatch, raw)

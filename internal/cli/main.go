@@ -83,12 +83,7 @@ func (p *program) finish(err error) int {
 		p.encode(e)
 		p.out.Flush()
 	}
-	fmt.Fprintf(p.stderr, "error: %s\n", e.Message)
-	hint := e.Hint
-	if e.RetryAfter > 0 {
-		hint += fmt.Sprintf(" (possible again in %d s)", e.RetryAfter)
-	}
-	fmt.Fprintf(p.stderr, "hint: %s\n", hint)
+	fmt.Fprintf(p.stderr, "error: %s\n", e.Text())
 	return bridge.Codes[e.Code].Exit
 }
 

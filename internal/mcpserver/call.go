@@ -51,11 +51,7 @@ func (s *Server) callTool(ctx context.Context, req *mcp.CallToolRequest, t tool,
 	if e.Code == bridge.Internal {
 		s.log.Error("tool failed", "tool", t.name, "error", err)
 	}
-	text := e.Message
-	if e.Hint != "" {
-		text += "\nhint: " + e.Hint
-	}
-	return &mcp.CallToolResult{IsError: true, StructuredContent: e, Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil
+	return &mcp.CallToolResult{IsError: true, StructuredContent: e, Content: []mcp.Content{&mcp.TextContent{Text: e.Text()}}}, nil
 }
 
 // readArguments decodes the arguments of a call; none at all is none given.

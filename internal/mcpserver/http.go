@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -142,13 +144,28 @@ func (f failing) Read([]byte) (int, error) {
 	return 0, f.err
 }
 
-// authenticate finds out who sent a request.
+// authenticate finds out who sent a request. The token is looked at first, so that a good one passes whatever its address did before.
 func (s *Server) authenticate(r *http.Request) (bridge.Caller, error) {
 	fields := strings.Fields(r.Header.Get("Authorization"))
 	if len(fields) != 2 || !strings.EqualFold(fields[0], "Bearer") {
 		return bridge.Caller{}, errNoToken
 	}
-	return s.svc.Authenticate(r.Context(), fields[1], bridge.Origin{})
+	from := bridge.Origin{Address: peer(r)}
+	caller, err := s.svc.Authenticate(r.Context(), fields[1], from)
+	if errors.Is(err, bridge.Denied) || errors.Is(err, bridge.Expired) {
+		if over := s.svc.FailedAuthentication(r.Context(), from); over != nil {
+			err = over
+		}
+	}
+	return caller, err
+}
+
+// peer is the address at the other end of the connection, never empty. What a header says of it, anybody can write.
+func peer(r *http.Request) string {
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil && host != "" {
+		return host
+	}
+	return "unknown"
 }
 
 var errNoToken = errors.New("no bearer token")
@@ -156,11 +173,7 @@ var errNoToken = errors.New("no bearer token")
 // refuse answers a request of nobody.
 func (s *Server) refuse(w http.ResponseWriter, err error) {
 	e, status := s.challenge(w, err)
-	text := e.Message
-	if e.Hint != "" {
-		text += "\nhint: " + e.Hint
-	}
-	http.Error(w, text, status)
+	http.Error(w, e.Text(), status)
 }
 
 // challenge sets the headers of an answer to nobody and gives what to say. Why a token is not good is not said, unless it was good
@@ -180,6 +193,10 @@ func (s *Server) challenge(w http.ResponseWriter, err error) (e *bridge.Error, s
 		if e.Code == bridge.Internal && !cancelled(err) {
 			s.log.Error("authenticate", "error", err)
 		}
+		if e.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
+		}
+		w.Header().Set("Cache-Control", "no-store")
 		return e, bridge.Codes[e.Code].HTTP
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
