@@ -43,6 +43,9 @@ race: go cc ## all tests under the race detector (needs a C compiler)
 inspector: build ## the MCP inspector plays two agents (needs npm, fetches the inspector and Node 22 as npm packages)
 	tools/inspector/play.sh bin/agentbridge
 
+oracle: go ## what gitleaks finds is masked, what tessera's fsck checks is our log (a module of its own, so other dependencies)
+	cd tools/oracle && go vet ./... && go test ./...
+
 fuzz: go ## every fuzz target for FUZZTIME (10s)
 	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | while IFS=: read -r file func; do \
 		echo "$${file%/*} $${func#func }"; \

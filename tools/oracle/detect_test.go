@@ -1,0 +1,133 @@
+// Package oracle_test holds our work against other people's: what gitleaks finds our scanner masks, and the log that we export
+// tessera's fsck accepts, and no other.
+package oracle_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/zricethezav/gitleaks/v8/detect"
+
+	"agentbridge/internal/redact"
+	"agentbridge/internal/redact/corpus"
+)
+
+// spared are what gitleaks takes for secrets and we do not, each for its reason. It is by rule of gitleaks and the texts' kind;
+// an empty kind is any.
+var spared = []struct{ rule, kind, why string }{}
+
+func TestScanner_MasksWhatGitleaksFindsInTheCorpora(t *testing.T) {
+	for seed := range uint64(2) {
+		compare(t, corpora(seed))
+	}
+}
+
+// Texts cut and joined anywhere put secrets into contexts that no author thought of.
+func TestScanner_MasksWhatGitleaksFindsInBrokenTexts(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	cases := corpora(3)
+	const joints = " \n,.;:'\"`()[]{}<>|&*=-_/\\x7"
+	var broken []corpus.Case
+	for i := range 4000 {
+		a, b := cases[r.IntN(len(cases))].Text, cases[r.IntN(len(cases))].Text
+		text := a[:r.IntN(len(a)+1)] + string(joints[r.IntN(len(joints))]) + b[r.IntN(len(b)):]
+		broken = append(broken, corpus.Case{Kind: fmt.Sprintf("broken-%d", i), Text: strings.ToValidUTF8(text, "")})
+	}
+	compare(t, broken)
+}
+
+// For each rule of gitleaks, texts that its own expression says are secrets.
+func TestScanner_MasksWhatGitleaksRulesDescribe(t *testing.T) {
+	d := detector(t)
+	r := rand.New(rand.NewPCG(4, 4))
+	var rules []string
+	for id, rule := range d.Config.Rules {
+		if rule.Regex != nil && !rule.SkipReport {
+			rules = append(rules, id)
+		}
+	}
+	slices.Sort(rules)
+	var made []corpus.Case
+	silent := 0
+	for _, id := range rules {
+		found := 0
+		for range 40 {
+			text := invent(r, d.Config.Rules[id].Regex)
+			for _, in := range []string{"%s", "see %s ok", "x = [%s]", "%s."} {
+				text := fmt.Sprintf(in, text)
+				if len(d.DetectString(redact.Sanitise(text))) > 0 {
+					made = append(made, corpus.Case{Kind: id, Text: text})
+					found++
+				}
+			}
+			if found >= 12 {
+				break
+			}
+		}
+		if found == 0 {
+			silent++
+			t.Logf("gitleaks finds nothing that the expression of %s describes", id)
+		}
+	}
+	if silent > len(rules)/10 {
+		t.Errorf("for %d of %d rules there is no text to compare", silent, len(rules))
+	}
+	compare(t, made)
+}
+
+// corpora are the cases of all corpora.
+func corpora(seed uint64) []corpus.Case {
+	return slices.Concat(corpus.House(seed).Cases)
+}
+
+func detector(t *testing.T) *detect.Detector {
+	t.Helper()
+	d, err := detect.NewDetectorDefaultConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.IgnoreGitleaksAllow = true // a message may say so; ours looks all the same
+	return d
+}
+
+// compare fails for each secret that gitleaks finds in a text and that our scanner lets through.
+func compare(t *testing.T, cases []corpus.Case) {
+	t.Helper()
+	d := detector(t)
+	sc, err := redact.New(redact.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := corpus.Corpus{Name: "gitleaks"}
+	for _, c := range cases {
+		text := redact.Sanitise(c.Text)
+		for _, f := range d.DetectString(text) {
+			if len(f.Secret) >= 8 && strings.Contains(text, f.Secret) && !isSpared(f.RuleID, c.Kind) {
+				theirs.Cases = append(theirs.Cases, corpus.Case{Kind: f.RuleID, Text: text, Secrets: []string{f.Secret}})
+			}
+		}
+	}
+	r, err := corpus.Measure(sc, theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("gitleaks finds %d secrets by %d rules; ours masks %d", r.Secrets, len(r.Kinds), r.Found)
+	if len(theirs.Cases) == 0 {
+		t.Error("gitleaks finds nothing, so there is nothing to compare")
+	}
+	for _, c := range r.Missed {
+		t.Errorf("gitleaks (%s) finds %q in %q, and ours lets it through", c.Kind, c.Secrets, c.Text)
+	}
+}
+
+func isSpared(rule, kind string) bool {
+	for _, s := range spared {
+		if s.rule == rule && (s.kind == "" || s.kind == kind) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,67 @@
+package oracle_test
+
+import (
+	"math/rand/v2"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+)
+
+// invent makes a text that expr matches, leaving aside what stands around it: anchors and word boundaries are not looked at,
+// so the caller has to see whether it really matches.
+func invent(r *rand.Rand, expr *regexp.Regexp) string {
+	tree, err := syntax.Parse(expr.String(), syntax.Perl)
+	if err != nil {
+		panic(err) // it was compiled
+	}
+	var b strings.Builder
+	grow(r, &b, tree)
+	return b.String()
+}
+
+func grow(r *rand.Rand, b *strings.Builder, e *syntax.Regexp) {
+	repeat := func(least, most int) {
+		if most < 0 || most > least+6 {
+			most = least + 6
+		}
+		for range least + r.IntN(most-least+1) {
+			grow(r, b, e.Sub[0])
+		}
+	}
+	switch e.Op {
+	case syntax.OpLiteral:
+		b.WriteString(string(e.Rune))
+	case syntax.OpCharClass:
+		b.WriteRune(letter(r, e.Rune))
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		b.WriteRune(letter(r, []rune{'a', 'z'}))
+	case syntax.OpStar:
+		repeat(0, -1)
+	case syntax.OpPlus:
+		repeat(1, -1)
+	case syntax.OpQuest:
+		repeat(0, 1)
+	case syntax.OpRepeat:
+		repeat(e.Min, e.Max)
+	case syntax.OpAlternate:
+		grow(r, b, e.Sub[r.IntN(len(e.Sub))])
+	default: // a capture, a sequence, or something empty
+		for _, sub := range e.Sub {
+			grow(r, b, sub)
+		}
+	}
+}
+
+// letter gives one of ranges: of ASCII, and printable, where there is such.
+func letter(r *rand.Rand, ranges []rune) rune {
+	var seen []rune
+	for i := 0; i < len(ranges); i += 2 {
+		for c := max(ranges[i], ' '); c <= min(ranges[i+1], '~'); c++ {
+			seen = append(seen, c)
+		}
+	}
+	if len(seen) == 0 {
+		return ranges[0]
+	}
+	return seen[r.IntN(len(seen))]
+}
