@@ -36,7 +36,7 @@ type bench struct {
 
 func main() {
 	// Processes that it measures against, or kills, are this program, too.
-	for arg, act := range map[string]func() error{noopArg: serveNoop, remoteArg: workRemotely} {
+	for arg, act := range map[string]func() error{noopArg: serveNoop, remoteArg: workRemotely, echoArg: serveEcho} {
 		if len(os.Args) == 2 && os.Args[1] == arg {
 			if err := act(); err != nil {
 				fmt.Fprintf(os.Stderr, "%s: %v\n", arg, err)
@@ -68,6 +68,7 @@ type measure struct {
 var measures = []measure{
 	{name: "start", take: (*bench).start},
 	{name: "send", take: (*bench).send},
+	{name: "redact", take: (*bench).redact},
 	{name: "task", take: (*bench).task},
 	{name: "wake", take: (*bench).wake},
 	{name: "crowd", take: (*bench).crowd},
