@@ -35,12 +35,17 @@ func (s *Scanner) find(text string) ([]Finding, error) {
 		at += i + max(n, 1)
 	}
 
+	left := budget(maxWork)
 	stretches := between(hidden, []span{{0, len(text), -1}})
 	for range maxPasses {
 		var fresh []span
 		var split []span // the stretches in which something was found
 		for _, st := range stretches {
-			if spans := s.scan(text[st.start:st.end], st.start); len(spans) > 0 {
+			spans, err := s.scan(text[st.start:st.end], st.start, &left)
+			if err != nil {
+				return nil, err
+			}
+			if len(spans) > 0 {
 				fresh = append(fresh, merge(text, spans)...)
 				split = append(split, st)
 			}
@@ -75,8 +80,30 @@ func between(hidden, stretches []span) []span {
 }
 
 // scan tries the rules on one stretch of text, which begins at offset base.
-func (s *Scanner) scan(text string, base int) []span {
+func (s *Scanner) scan(text string, base int, left *budget) ([]span, error) {
 	var spans []span
+	keep := func(start, end, rule int) {
+		if rule < len(s.own.rules) && s.own.rules[rule].always || !s.allowed(text[start:end]) {
+			spans = append(spans, span{base + start, base + end, rule})
+		}
+	}
+	if err := s.own.scan(text, left, keep); err != nil {
+		return nil, err
+	}
+	first := len(s.own.rules) // the own rules come first
+	err := s.general.scan(text, left, func(start, end, rule int) { keep(start, end, first+rule) })
+	return spans, err
+}
+
+// scan calls found for every secret in text, in no order.
+func (s *ruleSet) scan(text string, left *budget, found func(start, end, rule int)) error {
+	for r := range s.rules {
+		if sweep := s.rules[r].sweep; sweep != nil {
+			if err := sweep(text, left, func(start, end int) { found(start, end, r) }); err != nil {
+				return err
+			}
+		}
+	}
 	var done []int // by rule: how far it has read; made when there is something to remember
 	for at, word := range s.keywords.in(text) {
 		for _, r := range s.byWord[word] {
@@ -84,19 +111,41 @@ func (s *Scanner) scan(text string, base int) []span {
 				continue
 			}
 			start, end, ok := s.rules[r].find(text, at, at+len(s.keywords.words[word]))
+			work := 1
+			if !ok {
+				work += start / workRun
+			}
+			if !left.take(work) {
+				return ErrCostly
+			}
 			if end > at {
 				if done == nil {
 					done = make([]int, len(s.rules))
 				}
 				done[r] = end
 			}
-			if !ok {
-				continue
+			if ok {
+				found(start, end, r)
 			}
-			spans = append(spans, span{base + start, base + end, r})
 		}
 	}
-	return spans
+	return nil
+}
+
+// A budget is how much work is left that may be spent on a text. It is counted, not timed, so that a text that is refused
+// once is refused always.
+type budget int
+
+const (
+	// maxWork is some seconds' worth. Ordinary text of MaxBytes takes a tenth of it.
+	maxWork = 4_000_000
+	// workRun is how many bytes an expression reads in the time of a short try.
+	workRun = 32
+)
+
+func (b *budget) take(work int) bool {
+	*b -= budget(work)
+	return *b >= 0
 }
 
 // merge sorts spans and makes one of those that overlap. The earliest rule among them, which is the most specific, names it.
@@ -126,10 +175,17 @@ func (s *Scanner) findings(spans []span) []Finding {
 	var out []Finding
 	for _, f := range spans {
 		if f.rule >= 0 {
-			out = append(out, Finding{Kind: s.rules[f.rule].kind, Start: f.start, End: f.end})
+			out = append(out, Finding{Kind: s.kind(f.rule), Start: f.start, End: f.end})
 		}
 	}
 	return out
+}
+
+func (s *Scanner) kind(rule int) string {
+	if own := len(s.own.rules); rule >= own {
+		return s.general.rules[rule-own].kind
+	}
+	return s.own.rules[rule].kind
 }
 
 func byStart(a, b span) int {

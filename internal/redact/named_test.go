@@ -33,7 +33,7 @@ func TestRedact_FindsSecretsByTheirName(t *testing.T) {
 			"api_key = \"§\"", "apikey=§", "API_KEY=§", "apiKey: '§'", "x-api-key: §", "-H 'X-Api-Key: §'", "my API key is §.", "api key: §", "access_key: §",
 			`{"apiKey":"§"}`, "?api_key=§&q=x", "--api-key §", "ENCRYPTION_KEY=§", "signing-key: §",
 		}},
-		{"aws-access-key", func(r source) string { return r.of(base64, 40) }, []string{
+		{"aws-access-key", func(r source) string { return r.of(base64s, 40) }, []string{
 			"aws_secret_access_key = §", "AWS_SECRET_ACCESS_KEY=§", "\"SecretAccessKey\": \"§\"", "secret access key: §", "export AWS_SESSION_TOKEN=\"§\"",
 		}},
 		{"bearer-token", func(r source) string { return r.of(urls, 32) }, []string{

@@ -6,10 +6,11 @@
 package redact
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -22,12 +23,14 @@ const MinExact = 12
 // MinKey is the shortest key, in bytes, that Redact takes.
 const MinKey = 16
 
-// What Redact refuses rather than pass through unscanned. Both are compared with errors.Is.
+// What Redact refuses rather than pass through unscanned. All are compared with errors.Is.
 var (
 	ErrNotText = errors.New("text is not valid UTF-8 or holds a NUL; send text, or encode binary data")
 	ErrTooLong = fmt.Errorf("text is longer than the %d bytes that can be scanned; send it in parts", MaxBytes)
 	// ErrTangled is about text that shows a new secret each time one is masked; nobody writes such text by accident.
 	ErrTangled = errors.New("text nests too many secrets to be masked; send it in parts")
+	// ErrCostly is about text made to keep a scanner busy.
+	ErrCostly = errors.New("text takes too long to be scanned; send it in parts")
 )
 
 // Options adds to the built-in rules. The zero value adds nothing.
@@ -36,9 +39,17 @@ type Options struct {
 	// New refuses one shorter than MinExact.
 	Exact []string
 
-	// Environ is the process's own environment, as os.Environ gives it. Of its values, those that the rules take for
-	// secrets and that are at least MinExact bytes long are treated like Exact.
+	// Environ is the process's own environment, as os.Environ gives it. Of its values of at least MinExact bytes, those of
+	// variables whose name tells of a secret, and what the rules find in others, are treated like Exact. A path or a
+	// reference is no secret, whatever the name says.
 	Environ []string
+
+	// Rules are tried before the built-in ones. New refuses one that is not valid; see Rule.
+	Rules []Rule
+
+	// Allow are hashes of secrets that are known to be harmless, as Hash gives them. Rules let them pass; those of Exact
+	// are masked all the same.
+	Allow []string
 }
 
 // A Finding is one secret: bytes Start to End of the sanitised text, without the words that gave it away.
@@ -49,39 +60,41 @@ type Finding struct {
 
 // A Scanner finds and masks secrets. Any number of goroutines may use it at once.
 type Scanner struct {
-	rules    []rule
-	keywords *keywords
-	byWord   [][]int // by keyword: the rules to try, by index
+	own     *ruleSet // what the options add; it comes first
+	general *ruleSet
+	allow   map[[sha256.Size]byte]bool
 }
 
-// New compiles a scanner. It takes some milliseconds; make one and keep it.
+// general is compiled once, when it is first needed: it is the same for all scanners, and never changes.
+var general = sync.OnceValue(func() *ruleSet { return compile(builtin()) })
+
+// New makes a scanner. The first takes some milliseconds; a process keeps one.
 func New(opts Options) (*Scanner, error) {
-	s := compile(builtin())
-	exact := slices.Clone(opts.Exact)
-	for i, e := range exact {
+	s := &Scanner{own: compile(nil), general: general(), allow: make(map[[sha256.Size]byte]bool)}
+	own, err := customRules(opts.Rules)
+	if err != nil {
+		return nil, err
+	}
+	for _, hash := range opts.Allow {
+		sum, err := parseHash(hash)
+		if err != nil {
+			return nil, err
+		}
+		s.allow[sum] = true
+	}
+	for i, e := range opts.Exact {
 		if len(e) < MinExact {
 			return nil, fmt.Errorf("exact secret %d has %d bytes; give at least %d, or leave it to the rules", i, len(e), MinExact)
 		}
 	}
-	for _, pair := range opts.Environ {
-		if !Valid(pair) || len(pair) > MaxBytes {
-			continue // such a value cannot pass Redact either
-		}
-		pair = Sanitise(pair)
-		spans, err := s.find(pair)
-		if err != nil {
-			return nil, fmt.Errorf("scan environment: %w", err)
-		}
-		for _, f := range spans {
-			if f.End-f.Start >= MinExact {
-				exact = append(exact, pair[f.Start:f.End])
-			}
-		}
+	exact := exactRules(opts.Exact, true)
+	known, err := s.known(opts.Environ)
+	if err != nil {
+		return nil, err
 	}
-	if len(exact) == 0 {
-		return s, nil
-	}
-	return compile(append(exactRules(exact), s.rules...)), nil
+	exact = append(exact, exactRules(known, false)...)
+	s.own = compile(append(exact, own...))
+	return s, nil
 }
 
 // Valid reports whether s is text that can be scanned: UTF-8 without NUL.

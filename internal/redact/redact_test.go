@@ -48,7 +48,7 @@ func TestRedact_MasksLongSecretsToTheirEnd(t *testing.T) {
 	s := newScanner(t)
 	for n := 100; n < 9000; n += 301 {
 		r := seeded("long", n)
-		blob, dotted := r.of(base64, n), r.of(base62+".,;-", n)
+		blob, dotted := r.of(base64s, n), r.of(base62+".,;-", n)
 		wantSecret(t, s, "    client-key-data: "+blob+"\n    x: 1", "api-key", blob)
 		wantSecret(t, s, "SECRET="+dotted+" next", "secret", dotted)
 		wantSecret(t, s, "Authorization: Bearer "+blob+", ok", "bearer-token", blob)
@@ -130,7 +130,7 @@ func TestScanner_ServesManyAtOnce(t *testing.T) {
 }
 
 func TestRules_HaveKindsThatFitAPlaceholder(t *testing.T) {
-	for _, r := range append(builtin(), exactRules([]string{"a secret of some length"})...) {
+	for _, r := range append(builtin(), exactRules([]string{"a secret of some length"}, true)...) {
 		if p := placeholderOpen + r.kind + ":01234567]"; placeholderLen(p) != len(p) {
 			t.Errorf("kind %q does not fit the placeholder's grammar", r.kind)
 		}
@@ -154,7 +154,7 @@ func TestRedact_IsNotSlowedDownByHostileText(t *testing.T) {
 	}
 	for _, unit := range units {
 		began := time.Now()
-		if _, _, err := s.Redact(key, strings.Repeat(unit, 50_000/len(unit))); err != nil {
+		if _, _, err := s.Redact(key, strings.Repeat(unit, 50_000/len(unit))); err != nil && !errors.Is(err, ErrCostly) {
 			t.Errorf("Redact of many %q: %v", unit, err)
 		}
 		if took := time.Since(began); took > 2*time.Second {

@@ -11,12 +11,12 @@ import (
 // from the shape of its kind. The same seed makes the same secret, so a failure can be repeated.
 
 const (
-	hexes  = "0123456789abcdef"
-	base36 = "abcdefghijklmnopqrstuvwxyz0123456789"
-	upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-	base62 = letters + digits
-	urls   = base62 + "-_"
-	base64 = base62 + "+/"
+	hexes   = "0123456789abcdef"
+	base36  = "abcdefghijklmnopqrstuvwxyz0123456789"
+	upper   = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	base62  = letters + digits
+	urls    = base62 + "-_"
+	base64s = base62 + "+/"
 )
 
 // source makes random strings.
@@ -48,9 +48,9 @@ func (s source) password() string {
 func (s source) key(n int) string {
 	var lines []string
 	for range n {
-		lines = append(lines, s.of(base64, 64))
+		lines = append(lines, s.of(base64s, 64))
 	}
-	return strings.Join(append(lines, s.of(base64, 22)+"=="), "\n")
+	return strings.Join(append(lines, s.of(base64s, 22)+"=="), "\n")
 }
 
 func pem(label, body string) string {

@@ -11,6 +11,7 @@ func builtin() []rule {
 	rules = append(rules, vendorShapes()...)
 	rules = append(rules, urlRules()...)
 	rules = append(rules, commandRules()...)
+	rules = append(rules, gitleaksRules()...)
 	return append(rules, namedRules()...)
 }
 

@@ -83,7 +83,7 @@ func TestRedact_FindsPartsOfAddresses(t *testing.T) {
 	s := newScanner(t)
 	for n := range 50 {
 		r := seeded("addresses", n)
-		id, hook, seed, azure := r.of(digits, 18), r.of(urls, 68), r.of(upper, 32), r.of(base64, 86)+"=="
+		id, hook, seed, azure := r.of(digits, 18), r.of(urls, 68), r.of(upper, 32), r.of(base64s, 86)+"=="
 		wantSecret(t, s, "post to https://discord.com/api/webhooks/"+id+"/"+hook+", ok", "discord-webhook", id+"/"+hook)
 		slack := "T" + r.of(upper, 8) + "/B" + r.of(upper, 8) + "/" + r.of(base62, 24)
 		wantSecret(t, s, "curl https://hooks.slack.com/services/"+slack+" -d x", "slack-webhook", slack)
