@@ -13,7 +13,7 @@ func (s *Service) ackAll(ctx context.Context, c Caller, q CheckRequest) error {
 		}
 	}
 	for _, receipt := range q.Implied {
-		if err := s.Ack(ctx, c, receipt, Implied); err != nil && !errors.Is(err, LeaseLost) && !errors.Is(err, Expired) {
+		if err := s.Ack(ctx, c, receipt, Implied); err != nil && !errors.Is(err, LeaseLost) && !errors.Is(err, Expired) && !errors.Is(err, Invalid) {
 			return err
 		}
 	}
@@ -50,7 +50,7 @@ func (s *Service) Ack(ctx context.Context, c Caller, receipt Receipt, how How) e
 // parts finds the conversations where a batch has deliveries that are not acked yet, and what else is left of it: dead if that is all,
 // empty if nothing is known under its receipt.
 func (s *Service) parts(ctx context.Context, c Caller, receipt Receipt) (ids []ConversationID, left DeliveryState, err error) {
-	if err := s.keys.checkReceipt(receipt, c.cred.agent); err != nil {
+	if err := s.ring().checkReceipt(receipt, c.cred.agent); err != nil {
 		return nil, "", err
 	}
 	err = s.store.View(ctx, func(tx Tx) error {
@@ -58,7 +58,7 @@ func (s *Service) parts(ctx context.Context, c Caller, receipt Receipt) (ids []C
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
 		}
-		seats, err := tx.Memberships(c.cred.agent)
+		seats, err := seatsOf(tx, c)
 		if err != nil {
 			return err
 		}

@@ -63,6 +63,9 @@ func inRoomOf[P, T any](ctx context.Context, s *Service, c Caller, id Conversati
 // resolve finds out which conversation a call is about. What it remembers saves a view on the way of every send; it decides
 // nothing, because the transaction looks again.
 func (s *Service) resolve(ctx context.Context, c Caller, id ConversationID) (at target, err error) {
+	if id == "" {
+		id = c.cred.only // a token that is held to one conversation has no choice
+	}
 	at.id = id
 	if id == "" {
 		if last, ok := s.onlyOf.Load(c.cred.agent); ok {
@@ -98,7 +101,7 @@ func (s *Service) resolve(ctx context.Context, c Caller, id ConversationID) (at 
 
 // stillOnly is errMoved unless that conversation is the caller's only one.
 func (s *Service) stillOnly(tx Tx, c Caller, id ConversationID) error {
-	seats, err := tx.Memberships(c.cred.agent)
+	seats, err := seatsOf(tx, c)
 	switch {
 	case err != nil:
 		return err
@@ -113,7 +116,7 @@ func (s *Service) stillOnly(tx Tx, c Caller, id ConversationID) error {
 
 // only finds the caller's only conversation: the only open one, else the only one.
 func (s *Service) only(tx Tx, c Caller) (ConversationID, error) {
-	seats, err := tx.Memberships(c.cred.agent)
+	seats, err := seatsOf(tx, c)
 	if err != nil {
 		return "", err
 	}
@@ -188,7 +191,7 @@ func (s *Service) Unread(ctx context.Context, c Caller) (n int, err error) {
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
 		}
-		n, err = tx.Unread(c.cred.agent)
+		n, err = unreadOf(tx, c)
 		return err
 	})
 	return n, s.refused(c, err)

@@ -138,7 +138,7 @@ func (s *Service) look(ctx context.Context, c Caller, q CheckRequest) (found loo
 		}
 		// So that a conversation which always has something does not hide the others.
 		slices.SortStableFunc(found.waiting, func(a, b ConversationID) int { return since[a].Compare(since[b]) })
-		unread, err := tx.Unread(c.cred.agent)
+		unread, err := unreadOf(tx, c)
 		found.peeked = b.result("", unread-len(b.messages))
 		return err
 	})
@@ -202,7 +202,7 @@ func (b *batch) result(receipt Receipt, unread int) CheckResult {
 // delivered wait there.
 func (s *Service) seats(tx Tx, c Caller, id ConversationID) ([]Member, error) {
 	if id == "" {
-		return tx.Memberships(c.cred.agent)
+		return seatsOf(tx, c)
 	}
 	r, err := s.enter(tx, c, id)
 	if err != nil {

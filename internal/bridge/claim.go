@@ -161,7 +161,7 @@ func (s *Service) openings(ctx context.Context, c Caller, in ConversationID) (fo
 				return err
 			}
 		}
-		found.unread, err = tx.Unread(c.cred.agent)
+		found.unread, err = unreadOf(tx, c)
 		return err
 	})
 	return found, err

@@ -51,7 +51,7 @@ func (s *Service) claim(tx Tx, c Caller, id ConversationID, task TaskID) (res Cl
 	if err != nil {
 		return res, nil, err
 	}
-	if res.Unread, err = tx.Unread(c.cred.agent); err != nil {
+	if res.Unread, err = unreadOf(tx, c); err != nil {
 		return res, nil, err
 	}
 	t, err := r.pick(c, task)
@@ -99,6 +99,9 @@ func (r *room) pick(c Caller, task TaskID) (Task, error) {
 
 // available refuses a claim of a task that the caller cannot have now: with [notYet] where that can pass.
 func (r *room) available(c Caller, t Task) error {
+	if err := r.may(Worker, "claim tasks"); err != nil {
+		return err
+	}
 	if t.State == TaskClaimed {
 		why, err := r.s.leaseLost(r.tx, t.lease())
 		switch {

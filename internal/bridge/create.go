@@ -35,6 +35,7 @@ func (s *Service) Create(ctx context.Context, c Caller, q CreateRequest) (res Cr
 	if err := s.cleanPartners(key, &q); err != nil {
 		return res, err
 	}
+	s.freshen(ctx) // its codes must be signed by the key of now
 	return commit(ctx, s.store.Update, InConversation(id), func(tx Tx) (res CreateResult, err error) {
 		var r *room
 		if q.Conversation == "" {
@@ -50,7 +51,7 @@ func (s *Service) Create(ctx context.Context, c Caller, q CreateRequest) (res Cr
 		}
 		res.Conversation, res.ExpiresAt = id, r.c.ExpiresAt
 		res.You = You{r.me.Name, r.me.Role, r.me.Rank}
-		if res.Unread, err = tx.Unread(c.cred.agent); err != nil {
+		if res.Unread, err = unreadOf(tx, c); err != nil {
 			return res, err
 		}
 		return res, r.save()
@@ -109,7 +110,8 @@ func (s *Service) cleanPartners(key []byte, q *CreateRequest) (err error) {
 
 // found begins a conversation: its row, its log and the creator's seat.
 func (s *Service) found(tx Tx, c Caller, id ConversationID, key []byte, q CreateRequest) (*room, error) {
-	if _, err := s.authorise(tx, c); err != nil {
+	g, err := s.authorise(tx, c)
+	if err != nil {
 		return nil, err
 	}
 	name := q.Name
@@ -124,7 +126,7 @@ func (s *Service) found(tx Tx, c Caller, id ConversationID, key []byte, q Create
 	if q.TTLMinutes > 0 {
 		ttl = time.Duration(q.TTLMinutes) * time.Minute
 	}
-	r := &room{s: s, tx: tx, now: now, c: Conversation{
+	r := &room{s: s, tx: tx, now: now, by: g, c: Conversation{
 		ID: id, Title: q.Title, Creator: c.cred.agent, CreatedAt: now, ExpiresAt: now.Add(ttl), SeenAt: now, Key: key,
 	}}
 	r.me = Member{Conversation: id, Name: name, Role: q.Role, Rank: Orchestrator, Agent: c.cred.agent, InvitedAt: now, JoinedAt: now}
@@ -144,6 +146,9 @@ func (r *room) inviteAll(partners []Partner) (res CreateResult, err error) {
 		return res, err
 	}
 	if err := r.running(); err != nil {
+		return res, err
+	}
+	if err := r.by.whole("invite partners"); err != nil {
 		return res, err
 	}
 	if r.me.Agent != r.c.Creator {

@@ -44,10 +44,10 @@ func (r *room) invite(p Partner, seats int) (code InviteCode, err error) {
 	}
 	raw := randomBytes(codeSize)
 	i := Invite{
-		ID: hex.EncodeToString(raw[:codeIDSize]), Conversation: r.c.ID, Name: p.Name, KeyID: r.s.keys.current,
+		ID: hex.EncodeToString(raw[:codeIDSize]), Conversation: r.c.ID, Name: p.Name, KeyID: r.s.ring().current(),
 		CreatedAt: r.now, ExpiresAt: r.now.Add(r.s.conf.InviteTTL),
 	}
-	i.Tag = r.s.keys.tagInvite(i, raw[codeIDSize:])
+	i.Tag = r.s.ring().tagInvite(i, raw[codeIDSize:])
 	if err := r.tx.PutInvite(i); err != nil {
 		return code, err
 	}
@@ -74,7 +74,13 @@ func (r *room) voidInvites(name string) error {
 }
 
 func (k *KeyRing) tagInvite(i Invite, secret []byte) []byte {
-	return k.tag(i.KeyID, codeLabel, i.ID, string(secret), string(i.Conversation), i.Name, stamp(i.ExpiresAt))
+	tag, _ := k.tag(i.KeyID, codeLabel, i.ID, string(secret), string(i.Conversation), i.Name, stamp(i.ExpiresAt))
+	return tag
+}
+
+func (k *KeyRing) isInvite(i Invite, secret []byte) bool {
+	_, known := k.find(i.KeyID)
+	return hmac.Equal(i.Tag, k.tagInvite(i, secret)) && known
 }
 
 // notAnInvite is the answer to every code that is not good, whatever is wrong with it.
@@ -192,14 +198,18 @@ func (s *Service) addressed(tx Tx, c Caller, in ConversationID) (string, error) 
 
 // redeem uses an invite up and seats the caller. A nil secret means that the invite was found by name.
 func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte) (res JoinResult, refusal, err error) {
-	if _, err := s.authorise(tx, c); err != nil {
+	g, err := s.authorise(tx, c)
+	if err == nil {
+		err = g.whole("join a conversation")
+	}
+	if err != nil {
 		return res, err, nil
 	}
 	i, err := tx.Invite(id)
 	if err != nil {
 		return res, nil, err
 	}
-	if secret != nil && !hmac.Equal(i.Tag, s.keys.tagInvite(i, secret)) {
+	if secret != nil && !s.ring().isInvite(i, secret) {
 		return res, notAnInvite(), s.wrongSecret(tx, i)
 	}
 	r, err := s.open(tx, i.Conversation)
@@ -212,7 +222,7 @@ func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte) (res JoinRes
 		return res, Errorf(Conflict, "the code was used already, by you").WithHint("you are %q in %s: go on with check_messages", i.Name, i.Conversation), nil
 	case !i.UsedAt.IsZero():
 		return res, Errorf(Conflict, "the code was used already").WithHint("each code seats one agent once; ask for a new invite"), nil
-	case i.Void || !seated:
+	case i.Void || !seated || !s.ring().holds(i.KeyID, tx.Now()):
 		return res, notAnInvite(), nil
 	case !r.now.Before(i.ExpiresAt):
 		return res, Errorf(Expired, "the invite has expired").WithHint("ask for a new one; it is good for %s", s.conf.InviteTTL), nil
@@ -244,6 +254,6 @@ func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte) (res JoinRes
 	for _, p := range r.partners() {
 		res.Partners = append(res.Partners, You{p.Name, p.Role, p.Rank})
 	}
-	res.Unread, err = tx.Unread(c.cred.agent)
+	res.Unread, err = unreadOf(tx, c)
 	return res, nil, err
 }

@@ -66,12 +66,12 @@ func (s *Service) keepAlive(ctx context.Context, c Caller) (k KeepAlive, err err
 		if err != nil {
 			return err
 		}
-		k.ExpiresAt = token.ExpiresAt
-		due = !tx.Now().Before(token.ExpiresAt.Add(-s.conf.TokenTTL / 3))
-		if k.Unread, err = tx.Unread(c.cred.agent); err != nil || k.Unread == 0 {
+		k.ExpiresAt = token.until
+		due = !tx.Now().Before(token.until.Add(-s.conf.TokenTTL / 3))
+		if k.Unread, err = unreadOf(tx, c); err != nil || k.Unread == 0 {
 			return err
 		}
-		k.NewestAt, err = newest(tx, c.cred.agent)
+		k.NewestAt, err = newest(tx, c)
 		return err
 	})
 	if err != nil || !due {
@@ -90,8 +90,8 @@ func (s *Service) keepAlive(ctx context.Context, c Caller) (k KeepAlive, err err
 }
 
 // newest is when the last of what waits for an agent began to wait; nil where nothing does.
-func newest(tx Tx, agent AgentID) (at *time.Time, err error) {
-	seats, err := tx.Memberships(agent)
+func newest(tx Tx, c Caller) (at *time.Time, err error) {
+	seats, err := seatsOf(tx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -2,23 +2,29 @@ package bridge
 
 import (
 	"bytes"
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 )
 
 // KeyRing holds the keys that sign tokens, invites and receipts. It lives outside the database, so that a copy of the database
-// lets nobody in. The current key signs; the others still verify.
+// lets nobody in. The current key signs; the others still verify, each until its end. A ring never changes: rotating makes another.
 type KeyRing struct {
-	current string
-	keys    map[string][]byte // by key id
+	keys  []ringKey // the current one first
+	decoy []byte    // stands in for a key that the ring does not have, so that not having it takes as long
+}
+
+type ringKey struct {
+	id     string
+	secret []byte
+	until  time.Time // what it signed is good until then; zero: the current key, which has no end
 }
 
 // keySize is the length of a key, in bytes.
@@ -26,102 +32,128 @@ const keySize = 32
 
 // NewKeyRing makes a ring of one fresh key.
 func NewKeyRing() *KeyRing {
-	id := newKeyID()
-	return &KeyRing{current: id, keys: map[string][]byte{id: randomBytes(keySize)}}
+	return &KeyRing{keys: []ringKey{newKey()}, decoy: randomBytes(keySize)}
 }
 
-// ParseKeyRing reads what [KeyRing.MarshalText] wrote: a line a key, id and base64, the current one first.
+func newKey() ringKey { return ringKey{id: newKeyID(), secret: randomBytes(keySize)} }
+
+// ParseKeyRing reads what [KeyRing.MarshalText] wrote: a line a key, which is id, base64 and, of all but the current one, its end
+// (RFC 3339). The current one is first. An older key without an end, as files had before keys could be rotated, has none.
 func ParseKeyRing(text []byte) (*KeyRing, error) {
-	ring := &KeyRing{keys: map[string][]byte{}}
+	ring := &KeyRing{decoy: randomBytes(keySize)}
 	for n, line := range bytes.Split(bytes.TrimSpace(text), []byte("\n")) {
-		id, encoded, ok := strings.Cut(string(bytes.TrimSpace(line)), " ")
-		key, err := base64.StdEncoding.DecodeString(encoded)
-		if !ok || err != nil || len(key) != keySize || !validKeyID(id) || ring.keys[id] != nil {
+		key, ok := parseKey(string(bytes.TrimSpace(line)))
+		_, double := ring.find(key.id)
+		if !ok || double || n == 0 && !key.until.IsZero() {
 			// The line is not shown: it may hold most of a key.
 			return nil, Errorf(Invalid, "read key file: line %d is not a key", n+1).
 				WithHint("restore the key file from its backup; without it no token of this store is valid")
 		}
-		if ring.current == "" {
-			ring.current = id
-		}
-		ring.keys[id] = key
+		ring.keys = append(ring.keys, key)
 	}
 	return ring, nil
+}
+
+func parseKey(line string) (k ringKey, ok bool) {
+	id, rest, ok := strings.Cut(line, " ")
+	encoded, until, ends := strings.Cut(rest, " ")
+	secret, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil || len(secret) != keySize || !validKeyID(id) {
+		return k, false
+	}
+	k = ringKey{id: id, secret: secret}
+	if ends {
+		k.until, err = time.Parse(time.RFC3339, until)
+	}
+	return k, err == nil
 }
 
 // MarshalText gives the ring as a file keeps it. It is secret.
 func (k *KeyRing) MarshalText() ([]byte, error) {
 	var b bytes.Buffer
-	line := func(id string) { fmt.Fprintf(&b, "%s %s\n", id, base64.StdEncoding.EncodeToString(k.keys[id])) }
-	line(k.current)
-	for id := range k.keys {
-		if id != k.current {
-			line(id)
+	for _, key := range k.keys {
+		fmt.Fprintf(&b, "%s %s", key.id, base64.StdEncoding.EncodeToString(key.secret))
+		if !key.until.IsZero() {
+			fmt.Fprintf(&b, " %s", key.until.UTC().Format(time.RFC3339Nano))
 		}
+		b.WriteByte('\n')
 	}
 	return b.Bytes(), nil
 }
 
-// tag is HMAC-SHA256 over label and parts, each with its length, under the key of that id; nil if the ring has no such key.
-func (k *KeyRing) tag(id, label string, parts ...string) []byte {
-	key, ok := k.keys[id]
-	if !ok {
-		return nil
+// rotated is a ring with a new current key. What the others signed is good until then at the latest. Those whose end is over are dropped.
+func (k *KeyRing) rotated(now, until time.Time) *KeyRing {
+	next := &KeyRing{keys: []ringKey{newKey()}, decoy: k.decoy}
+	for _, key := range k.keys {
+		if !key.until.IsZero() && !now.Before(key.until) {
+			continue
+		}
+		if key.until.IsZero() || until.Before(key.until) {
+			key.until = until
+		}
+		next.keys = append(next.keys, key)
 	}
-	mac := hmac.New(sha256.New, key)
+	return next
+}
+
+// current is the id of the key that signs.
+func (k *KeyRing) current() string { return k.keys[0].id }
+
+// ids are those of all keys, the current one first.
+func (k *KeyRing) ids() (list []string) {
+	for _, key := range k.keys {
+		list = append(list, key.id)
+	}
+	return list
+}
+
+func (k *KeyRing) find(id string) (ringKey, bool) {
+	i := slices.IndexFunc(k.keys, func(key ringKey) bool { return key.id == id })
+	if i < 0 {
+		return ringKey{}, false
+	}
+	return k.keys[i], true
+}
+
+// lasts is until when what that key signed is good; forever for the current one. No key, no time: false.
+func (k *KeyRing) lasts(id string) (until time.Time, forever, ok bool) {
+	key, ok := k.find(id)
+	return key.until, ok && key.until.IsZero(), ok
+}
+
+// holds reports whether what that key signed is good now.
+func (k *KeyRing) holds(id string, now time.Time) bool {
+	until, forever, ok := k.lasts(id)
+	return ok && (forever || now.Before(until))
+}
+
+// tag is HMAC-SHA256 over label and parts, each with its length, under the key of that id. Where the ring has no such key, the tag
+// is one that nobody can make, found with the same work, and ok is false.
+func (k *KeyRing) tag(id, label string, parts ...string) (tag []byte, ok bool) {
+	key, ok := k.find(id)
+	if !ok {
+		key.secret = k.decoy
+	}
+	mac := hmac.New(sha256.New, key.secret)
 	var size [8]byte
 	for _, part := range append([]string{label}, parts...) {
 		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
 		mac.Write(size[:])
 		io.WriteString(mac, part)
 	}
-	return mac.Sum(nil)
+	return mac.Sum(nil), ok
 }
 
-// matches reports in constant time whether tag is what [KeyRing.tag] gives.
+// sign is tag under the current key.
+func (k *KeyRing) sign(label string, parts ...string) []byte {
+	tag, _ := k.tag(k.current(), label, parts...)
+	return tag
+}
+
+// matches reports in constant time whether tag is what [KeyRing.tag] gives under a key that the ring has.
 func (k *KeyRing) matches(tag []byte, id, label string, parts ...string) bool {
-	want := k.tag(id, label, parts...)
-	return want != nil && hmac.Equal(tag, want)
-}
-
-// matchKeys refuses a ring that cannot verify what the store's tokens were signed with, and notes a new key in a new store.
-func (s *Service) matchKeys(ctx context.Context) error {
-	const label = "agentbridge key check v1"
-	meta := "key/" + s.keys.current
-	known := false
-	err := s.store.View(ctx, func(tx Tx) error {
-		check, err := tx.Meta(meta)
-		if errors.Is(err, NotFound) {
-			_, err = tx.Meta(metaHead)
-			if err == nil {
-				return Errorf(Invalid, "the key file does not belong to this store").
-					WithHint("put back the key file that was made with this store; without it no token of this store is valid")
-			}
-			if errors.Is(err, NotFound) {
-				return nil
-			}
-		}
-		if err != nil {
-			return err
-		}
-		if known = s.keys.matches(check, s.keys.current, label); !known {
-			return Errorf(Invalid, "the key file holds another key under the id of this store's").
-				WithHint("put back the key file that was made with this store")
-		}
-		return nil
-	})
-	if err != nil || known {
-		return err
-	}
-	return s.store.Update(ctx, Deployment, func(tx Tx) error {
-		if _, err := tx.Meta(meta); err == nil {
-			return nil // another process was first; it had the same file
-		}
-		if err := tx.PutMeta(meta, s.keys.tag(s.keys.current, label)); err != nil {
-			return err
-		}
-		return recordDeployment(tx, ProgramName, "key", s.keys.current, nil)
-	})
+	want, ok := k.tag(id, label, parts...)
+	return hmac.Equal(tag, want) && ok
 }
 
 // keyIDAlphabet has no underscore: the key id stands between two of them in a token.

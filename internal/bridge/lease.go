@@ -9,7 +9,7 @@ import (
 // lease hands what waits in these conversations to the caller's instance, one conversation after another. A lease is a Jot: nobody
 // was promised more than that it is known while anybody lives.
 func (s *Service) lease(ctx context.Context, c Caller, q CheckRequest, ids []ConversationID) (CheckResult, error) {
-	receipt, unread := s.keys.newReceipt(c.cred.agent), 0
+	receipt, unread := s.ring().newReceipt(c.cred.agent), 0
 	b := batch{limit: q.Limit}
 	for _, id := range ids {
 		if len(b.messages) == b.limit || b.text >= maxBatchText {
@@ -107,7 +107,7 @@ func (s *Service) take(tx Tx, c Caller, id ConversationID, receipt Receipt, b ba
 	if err != nil {
 		return t, err
 	}
-	unread, err := tx.Unread(c.cred.agent)
+	unread, err := unreadOf(tx, c)
 	if err != nil {
 		return t, err
 	}

@@ -53,7 +53,7 @@ func (s *Service) ListTasks(ctx context.Context, c Caller, q ListTasksRequest) (
 		if p.more {
 			res.Cursor = p.last.String()
 		}
-		res.Unread, err = tx.Unread(c.cred.agent)
+		res.Unread, err = unreadOf(tx, c)
 		return err
 	})
 	return res, err

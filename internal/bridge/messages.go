@@ -32,7 +32,7 @@ func (s *Service) Send(ctx context.Context, c Caller, q SendRequest) (res SendRe
 	clean := func(key []byte) (Message, error) { return s.clean(key, q) }
 	res, err = inRoomOf(ctx, s, c, q.Conversation, clean, func(r *room, m Message) (SendResult, error) {
 		// Read first: an engine that holds writes back then sends them with the commit.
-		unread, err := r.tx.Unread(c.cred.agent)
+		unread, err := unreadOf(r.tx, c)
 		if err != nil {
 			return SendResult{}, err
 		}

@@ -30,11 +30,11 @@ func (s *Service) SetStatus(ctx context.Context, c Caller, q StatusRequest) (res
 			return res, err
 		}
 		res = StatusResult{Conversation: r.c.ID, Status: q.Status}
-		if res.Unread, err = r.tx.Unread(c.cred.agent); err != nil {
+		if res.Unread, err = unreadOf(r.tx, c); err != nil {
 			return res, err
 		}
 		r.me.Status, r.me.Note, r.me.StatusAt = q.Status, note, r.now
-		if err := r.tx.PutMember(r.me); err != nil {
+		if err := r.putSeat(); err != nil {
 			return res, err
 		}
 		if err := r.record(r.me.Name, "status", r.me.Name, facts{"status": string(q.Status), "note": r.hash("note", note)}); err != nil {
@@ -75,7 +75,7 @@ func (s *Service) Partners(ctx context.Context, c Caller, q PartnersRequest) (re
 			}
 			res.Partners, res.Deliveries = append(res.Partners, states...), append(res.Deliveries, own...)
 		}
-		res.Unread, err = tx.Unread(c.cred.agent)
+		res.Unread, err = unreadOf(tx, c)
 		return err
 	})
 	return res, err
@@ -89,7 +89,7 @@ func (s *Service) mine(tx Tx, c Caller, id ConversationID) ([]ConversationID, er
 	if _, err := s.authorise(tx, c); err != nil {
 		return nil, err
 	}
-	seats, err := tx.Memberships(c.cred.agent)
+	seats, err := seatsOf(tx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,9 @@ type room struct {
 	now time.Time // tx.Now, never before the last update of this conversation unless the clock jumped
 	c   Conversation
 	all []Member
-	me  Member // the caller's seat; zero for the person and the program
+	// me is the caller's seat, with no more rank than the caller's token has; zero for the person and the program. The row is r.all's.
+	me Member
+	by grant // the caller's token
 
 	raised []Alert // by this update; told once it is known to be committed
 	grown  int64   // how long this update made the log; 0: it did not
@@ -50,7 +52,11 @@ func (s *Service) open(tx Tx, id ConversationID) (*room, error) {
 
 // enter loads a conversation for a caller that has a seat in it.
 func (s *Service) enter(tx Tx, c Caller, id ConversationID) (*room, error) {
-	if _, err := s.authorise(tx, c); err != nil {
+	g, err := s.authorise(tx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.goodIn(id); err != nil {
 		return nil, err
 	}
 	r, err := s.open(tx, id)
@@ -61,7 +67,8 @@ func (s *Service) enter(tx Tx, c Caller, id ConversationID) (*room, error) {
 	if i < 0 {
 		return nil, Errorf(Denied, "you are not a member of %s", id).WithHint("ask its creator for an invite, then call join_conversation with the code")
 	}
-	r.me = r.all[i]
+	r.me, r.by = r.all[i], g
+	r.me.Rank = g.lesser(r.me.Rank)
 	return r, nil
 }
 

@@ -56,8 +56,11 @@ func Defaults() Config {
 
 // Options is what a [Service] needs beside its store.
 type Options struct {
-	Config  Config              // zero: [Defaults]
-	Keys    *KeyRing            // required: signs tokens, invites and receipts
+	Config Config   // zero: [Defaults]
+	Keys   *KeyRing // required: signs tokens, invites and receipts
+	// Reload gives the key ring anew where it may have been rotated since the last call, and nil where it was not; nil: it never is. It is
+	// called often and by one goroutine at a time.
+	Reload  func() (*KeyRing, error)
 	Scanner *redact.Scanner     // required: without redaction nothing is taken in
 	Dead    func(Instance) bool // whether a local process is known to be dead; nil: never known
 	Log     *slog.Logger        // nil: silent
@@ -68,7 +71,7 @@ type Options struct {
 type Service struct {
 	store Store
 	conf  Config
-	keys  *KeyRing
+	keys  atomic.Pointer[KeyRing]
 	door  door
 	dead  func(Instance) bool
 	log   *slog.Logger
@@ -77,6 +80,8 @@ type Service struct {
 	onlyOf      sync.Map // AgentID to ConversationID: what was its only one a moment ago
 	lastSeen    recent   // by Instance: when its progress was written
 	attending   attendance
+	reload      func() (*KeyRing, error)
+	reloads     reloading
 	sweeping    atomic.Bool // this process has swept
 
 	strangers strangers
@@ -92,7 +97,7 @@ type Service struct {
 // New makes a service over a store. It reads the store once, to refuse a key ring that is not the store's own.
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
-		store: store, conf: o.Config, keys: o.Keys, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log,
+		store: store, conf: o.Config, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log, reload: o.Reload,
 		refusals: map[refusal]int{}, ever: map[Code]int{}, unseen: map[Instance][]Receipt{}, unclaimed: map[Instance][]Task{},
 	}
 	if s.conf == (Config{}) {
@@ -107,7 +112,8 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	if o.Keys == nil || o.Scanner == nil {
 		return nil, Errorf(Internal, "a bridge needs a key ring and a redaction scanner")
 	}
-	if err := s.matchKeys(ctx); err != nil {
+	s.keys.Store(o.Keys)
+	if err := s.adopt(ctx, o.Keys); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -152,7 +158,8 @@ type Caller struct {
 	Address  string // of its network peer; see [Origin]
 	Passing  bool   // a command that ends at once: its end says nothing of the agent, see doc/decisions/0013-shell-presence.md
 
-	cred credential
+	cred  credential
+	newer *atomic.Pointer[credential] // what [Service.Adopt] put in its place, shared by all copies
 }
 
 // WatchInbox gives a hint whenever the caller may have something to read; see [Store.Watch].

@@ -38,6 +38,7 @@ const (
 //
 // What it costs grows with what is under way (seats, leases, held deliveries), not with what has ended nor with tasks that wait.
 func (s *Service) Sweep(ctx context.Context) (rep SweepReport, err error) {
+	s.freshen(ctx)
 	// Heartbeats first: who is connected must not look silent.
 	if err := errors.Join(s.watch(ctx), s.writeBeats(ctx, &rep)); err != nil {
 		return rep, err

@@ -34,7 +34,7 @@ func (s *Service) AddTask(ctx context.Context, c Caller, q AddTaskRequest) (res 
 	}
 	clean := func(key []byte) (Task, error) { return s.cleanTask(key, q) }
 	res, err = inRoomOf(ctx, s, c, q.Conversation, clean, func(r *room, t Task) (AddTaskResult, error) {
-		unread, err := r.tx.Unread(c.cred.agent)
+		unread, err := unreadOf(r.tx, c)
 		if err != nil {
 			return AddTaskResult{}, err
 		}

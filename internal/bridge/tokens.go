@@ -8,6 +8,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,16 +20,19 @@ const (
 	secretSize   = 32
 	tokenLabel   = "agentbridge token v1"
 	sealLabel    = "agentbridge token seal v1"
+	childLabel   = "agentbridge token seal v2" // over every column; a row that fills none of a child's is sealed as it always was
 	instanceHTTP = "tok_"
 )
 
 // credential is a parsed token, before anybody looked whether it is good.
 type credential struct {
-	token TokenID
-	tag   []byte // what the row's Tag must be
-	keyID string
-	agent AgentID
-	name  string
+	token  TokenID
+	tag    []byte // what the row's Tag must be
+	keyID  string
+	signed bool // by a key of the ring; otherwise tag is nobody's
+	agent  AgentID
+	name   string
+	only   ConversationID // the one that it is held to; empty: none
 }
 
 // denied is the answer to every token that is not good, whatever is wrong with it.
@@ -46,68 +50,101 @@ func (k *KeyRing) parseToken(token string) (credential, error) {
 	if !ok || !found || err != nil || len(raw) != tokenIDSize+secretSize {
 		return credential{}, denied()
 	}
-	id, secret := string(raw[:tokenIDSize]), string(raw[tokenIDSize:])
-	tag := k.tag(keyID, tokenLabel, id, secret)
-	if tag == nil {
-		return credential{}, denied()
-	}
-	return credential{token: TokenID(hex.EncodeToString(raw[:tokenIDSize])), tag: tag, keyID: keyID}, nil
+	cred := credential{token: TokenID(hex.EncodeToString(raw[:tokenIDSize])), keyID: keyID}
+	cred.tag, cred.signed = k.tag(keyID, tokenLabel, string(raw[:tokenIDSize]), string(raw[tokenIDSize:]))
+	return cred, nil
 }
 
-// mint makes a token for an agent: its text, shown once, and its row.
-func (k *KeyRing) mint(agent AgentID, now, expires time.Time) (text string, row Token) {
+// mint makes a token of what the row claims: its text, shown once, and its row.
+func (k *KeyRing) mint(row Token) (text string, _ Token) {
 	raw := randomBytes(tokenIDSize + secretSize)
-	id, secret := string(raw[:tokenIDSize]), string(raw[tokenIDSize:])
-	row = Token{
-		ID: TokenID(hex.EncodeToString(raw[:tokenIDSize])), Agent: agent, KeyID: k.current,
-		Tag: k.tag(k.current, tokenLabel, id, secret), CreatedAt: now, ExpiresAt: expires,
-	}
+	row.ID, row.KeyID = TokenID(hex.EncodeToString(raw[:tokenIDSize])), k.current()
+	row.Tag = k.sign(tokenLabel, string(raw[:tokenIDSize]), string(raw[tokenIDSize:]))
 	row.Seal = k.seal(row)
-	return tokenPrefix + k.current + "_" + base64.RawURLEncoding.EncodeToString(raw), row
+	return tokenPrefix + row.KeyID + "_" + base64.RawURLEncoding.EncodeToString(raw), row
 }
 
 // seal is the HMAC over what a token row claims.
 func (k *KeyRing) seal(t Token) []byte {
+	seal, _ := k.sealing(t)
+	return seal
+}
+
+func (k *KeyRing) sealing(t Token) (seal []byte, ok bool) {
 	at := func(t time.Time) string {
 		if t.IsZero() {
 			return ""
 		}
 		return t.UTC().Format(time.RFC3339Nano)
 	}
-	return k.tag(t.KeyID, sealLabel, string(t.ID), string(t.Agent), string(t.Tag), at(t.CreatedAt), at(t.ExpiresAt), at(t.RevokedAt))
+	label, claims := sealLabel, []string{string(t.ID), string(t.Agent), string(t.Tag), at(t.CreatedAt), at(t.ExpiresAt), at(t.RevokedAt)}
+	if t.Parent != "" || t.Rank != "" || t.Conversation != "" {
+		label, claims = childLabel, append(claims, string(t.Parent), string(t.Rank), string(t.Conversation))
+	}
+	return k.tag(t.KeyID, label, claims...)
 }
 
 // sealed reports whether nobody edited the row.
 func (k *KeyRing) sealed(t Token) bool {
-	seal := k.seal(t)
-	return seal != nil && hmac.Equal(t.Seal, seal)
+	seal, ok := k.sealing(t)
+	return hmac.Equal(t.Seal, seal) && ok
 }
 
 // Authenticate says who bears this token.
 //
 // Every failure is [Denied] with one text, but for a genuine token past its time, which is [Expired].
 func (s *Service) Authenticate(ctx context.Context, token string, from Origin) (Caller, error) {
-	cred, err := s.keys.parseToken(token)
+	cred, err := s.ring().parseToken(token)
 	if err != nil {
 		return Caller{}, err
+	}
+	if !cred.signed { // by a key that came while this process ran, or by none
+		s.freshen(ctx)
+		if cred, err = s.ring().parseToken(token); err != nil {
+			return Caller{}, err
+		}
 	}
 	if from.Instance == "" {
 		from.Instance = Instance(instanceHTTP + string(cred.token))
 	}
-	caller := Caller{Instance: from.Instance, Local: from.Local, Address: from.Address, cred: cred}
+	caller := Caller{Instance: from.Instance, Local: from.Local, Address: from.Address, cred: cred, newer: new(atomic.Pointer[credential])}
 	err = s.store.View(ctx, func(tx Tx) error {
-		row, err := s.authorise(tx, caller)
+		g, err := s.authorise(tx, caller)
 		if err != nil {
 			return err
 		}
-		agent, err := tx.Agent(row.Agent)
+		agent, err := tx.Agent(g.Agent)
 		if err != nil {
 			return err
 		}
-		caller.cred.agent, caller.cred.name = agent.ID, agent.Name
+		caller.cred.agent, caller.cred.name, caller.cred.only = agent.ID, agent.Name, g.Conversation
 		return nil
 	})
 	return caller, err
+}
+
+// Adopt lets the caller, and every copy of it, bear another token of its own from now on. So a process goes on whose token ends with
+// the key that signed it.
+func (s *Service) Adopt(ctx context.Context, c Caller, token string) error {
+	other, err := s.Authenticate(ctx, token, Origin{Instance: c.Instance, Local: c.Local, Address: c.Address})
+	switch {
+	case err != nil:
+		return err
+	case other.cred.agent != c.cred.agent || c.cred.only != other.cred.only || c.newer == nil:
+		return denied()
+	}
+	c.newer.Store(&other.cred)
+	return nil
+}
+
+// proof is the token that the caller bears now.
+func (c Caller) proof() credential {
+	if c.newer != nil {
+		if cred := c.newer.Load(); cred != nil {
+			return *cred
+		}
+	}
+	return c.cred
 }
 
 // Agent is the caller's identity.
@@ -116,26 +153,89 @@ func (c Caller) Agent() AgentID { return c.cred.agent }
 // Name is the caller's own name. In a conversation it bears the name of its seat.
 func (c Caller) Name() string { return c.cred.name }
 
-// Token is the public half of the caller's token.
-func (c Caller) Token() TokenID { return c.cred.token }
+// Token is the public half of the token that the caller bears now.
+func (c Caller) Token() TokenID { return c.proof().token }
 
-// authorise looks in this transaction whether the caller's token is good now.
-func (s *Service) authorise(tx Tx, c Caller) (Token, error) {
-	row, err := tx.Token(c.cred.token)
-	switch {
-	case errors.Is(err, NotFound):
-		return row, denied()
-	case err != nil:
-		return row, err
-	case row.KeyID != c.cred.keyID, !hmac.Equal(row.Tag, c.cred.tag), !s.keys.sealed(row), !row.RevokedAt.IsZero():
-		return row, denied()
-	case c.cred.agent != "" && row.Agent != c.cred.agent:
-		return row, denied()
-	case !tx.Now().Before(row.ExpiresAt):
-		return row, Errorf(Expired, "the token has expired").
-			WithHint("renew it with `agentbridge token renew`, or join again with a new invite")
+// grant is a token that is good now.
+type grant struct {
+	Token
+	until time.Time // when it ends: by itself, with a token it comes from, or with a key that signed one of them
+}
+
+// authorise looks in this transaction whether the caller's token is good now. Whatever is wrong with it takes the same work.
+func (s *Service) authorise(tx Tx, c Caller) (grant, error) {
+	cred := c.proof()
+	row, err := tx.Token(cred.token)
+	known := err == nil
+	if !known && !errors.Is(err, NotFound) {
+		return grant{}, err
 	}
-	return row, nil
+	borne := hmac.Equal(row.Tag, cred.tag)
+	state, until, err := s.inspect(tx, row)
+	switch {
+	case err != nil:
+		return grant{}, err
+	case !known, !cred.signed, !borne, row.KeyID != cred.keyID, c.cred.agent != "" && row.Agent != c.cred.agent:
+		return grant{}, denied()
+	case state == tokenExpired:
+		return grant{}, Errorf(Expired, "the token has expired").
+			WithHint("renew it with `agentbridge token renew`, or join again with a new invite")
+	case state != tokenValid:
+		return grant{}, denied()
+	}
+	return grant{row, until}, nil
+}
+
+// The states of a token.
+const (
+	tokenValid   = "valid"
+	tokenExpired = "expired"
+	tokenRevoked = "revoked"
+	tokenRetired = "retired" // the key that signed it was rotated out and forgotten
+	tokenForged  = "forged"  // the row was edited, or one that it comes from
+)
+
+// inspect says in which state a row is, and until when it is good at the longest: no longer than the tokens that it comes from, and
+// the keys that signed them.
+func (s *Service) inspect(tx Tx, row Token) (state string, until time.Time, err error) {
+	ring, until := s.ring(), row.ExpiresAt
+	for range maxGenerations {
+		ends, forever, ok := ring.lasts(row.KeyID)
+		switch sealed := ring.sealed(row); {
+		case !ok:
+			if _, err := tx.Meta(keyCheck + row.KeyID); err == nil {
+				return tokenRetired, until, nil
+			} else if !errors.Is(err, NotFound) {
+				return "", until, err
+			}
+			return tokenForged, until, nil
+		case !sealed:
+			return tokenForged, until, nil
+		case !row.RevokedAt.IsZero():
+			return tokenRevoked, until, nil
+		}
+		if row.ExpiresAt.Before(until) {
+			until = row.ExpiresAt
+		}
+		if !forever && ends.Before(until) {
+			until = ends
+		}
+		if row.Parent == "" {
+			if !tx.Now().Before(until) {
+				return tokenExpired, until, nil
+			}
+			return tokenValid, until, nil
+		}
+		parent, err := tx.Token(row.Parent)
+		switch {
+		case errors.Is(err, NotFound), err == nil && parent.Agent != row.Agent:
+			return tokenForged, until, nil
+		case err != nil:
+			return "", until, err
+		}
+		row = parent
+	}
+	return tokenForged, until, nil // no token comes from so many
 }
 
 // NewAgent makes an agent with its first token, which nobody will see again. A local agent is one of this machine, known by its
@@ -144,6 +244,7 @@ func (s *Service) NewAgent(ctx context.Context, name string, local bool) (token 
 	if err := s.checkName("the agent's name", name); err != nil {
 		return "", Agent{}, err
 	}
+	s.freshen(ctx) // what is made now must be signed by the key of now
 	type made struct {
 		token string
 		agent Agent
@@ -170,6 +271,7 @@ func (s *Service) NewAgent(ctx context.Context, name string, local bool) (token 
 
 // NewToken gives an agent a further token.
 func (s *Service) NewToken(ctx context.Context, id AgentID) (token string, err error) {
+	s.freshen(ctx)
 	return commit(ctx, s.store.Update, Deployment, func(tx Tx) (string, error) {
 		agent, err := tx.Agent(id)
 		if err != nil {
@@ -180,49 +282,71 @@ func (s *Service) NewToken(ctx context.Context, id AgentID) (token string, err e
 }
 
 func (s *Service) issue(tx Tx, agent Agent) (string, error) {
-	text, row := s.keys.mint(agent.ID, tx.Now(), tx.Now().Add(s.conf.TokenTTL))
+	text, row := s.ring().mint(Token{Agent: agent.ID, CreatedAt: tx.Now(), ExpiresAt: tx.Now().Add(s.conf.TokenTTL)})
 	if err := tx.PutToken(row); err != nil {
 		return "", err
 	}
 	return text, recordDeployment(tx, agent.Name, "token_new", string(row.ID), facts{"agent": string(agent.ID), "expires": stamp(row.ExpiresAt)})
 }
 
-// RenewToken moves the expiry of the caller's token to a full life from now. The token stays as it is.
+// RenewToken moves the expiry of the caller's token to a full life from now. The token stays as it is. It tells when the token ends:
+// a token goes on no longer than the key that signed it, and a child token not at all.
 func (s *Service) RenewToken(ctx context.Context, c Caller) (expires time.Time, err error) {
 	expires, err = commit(ctx, s.store.Update, Deployment, func(tx Tx) (none time.Time, err error) {
-		row, err := s.authorise(tx, c)
-		if err != nil {
-			return none, err
+		g, err := s.authorise(tx, c)
+		if err != nil || g.Parent != "" {
+			return g.until, err
 		}
-		return s.extendToken(tx, row, c.cred.name)
+		return s.extendToken(tx, g.Token, c.cred.name)
 	})
 	return expires, s.refused(c, err)
 }
 
-// ExtendToken is the person's renewal: also of a token that has expired, never of one that was revoked.
+// Expiry tells when the caller's token ends, if nobody renews it.
+func (s *Service) Expiry(ctx context.Context, c Caller) (at time.Time, err error) {
+	err = s.store.View(ctx, func(tx Tx) error {
+		g, err := s.authorise(tx, c)
+		at = g.until
+		return err
+	})
+	return at, err
+}
+
+// ExtendToken is the person's renewal: also of a token that has expired, never of one that was revoked, or ends with its key or its
+// parent.
 func (s *Service) ExtendToken(ctx context.Context, id TokenID) (expires time.Time, err error) {
 	return commit(ctx, s.store.Update, Deployment, func(tx Tx) (none time.Time, err error) {
 		row, err := s.token(tx, id)
-		if err != nil {
+		switch {
+		case err != nil:
 			return none, err
-		}
-		if !row.RevokedAt.IsZero() {
+		case !row.RevokedAt.IsZero():
 			return none, Errorf(Denied, "token %s is revoked", id).WithHint("make a new one with `agentbridge token new`")
+		case row.Parent != "":
+			return none, Errorf(Denied, "token %s is a child token, which is not renewed", id).WithHint("make another with `agentbridge token new --for D`")
+		case !s.ring().holds(row.KeyID, tx.Now()):
+			return none, Errorf(Denied, "token %s ended with the key that signed it", id).WithHint("make a new one with `agentbridge token new`")
 		}
 		return s.extendToken(tx, row, PersonName)
 	})
 }
 
 func (s *Service) extendToken(tx Tx, row Token, actor string) (time.Time, error) {
-	row.ExpiresAt = tx.Now().Add(s.conf.TokenTTL)
-	row.Seal = s.keys.seal(row)
+	expires := tx.Now().Add(s.conf.TokenTTL)
+	if until, forever, _ := s.ring().lasts(row.KeyID); !forever && until.Before(expires) {
+		if expires = until; !expires.After(row.ExpiresAt) {
+			return expires, nil // nothing is gained, and whoever renews in time asks often
+		}
+	}
+	row.ExpiresAt = expires
+	row.Seal = s.ring().seal(row)
 	if err := tx.PutToken(row); err != nil {
 		return time.Time{}, err
 	}
 	return row.ExpiresAt, recordDeployment(tx, actor, "token_renew", string(row.ID), facts{"expires": stamp(row.ExpiresAt)})
 }
 
-// RevokeToken ends a token at once, in every process. What was handed out to its agent and not acked comes to the agent again, because
+// RevokeToken ends a token and all that come from it, at once and in every process. What was handed out to its agent and not acked comes to the agent again, because
 // who bears a revoked token can neither ack nor give back. Revoking twice is not an error.
 func (s *Service) RevokeToken(ctx context.Context, id TokenID) error {
 	agent, err := commit(ctx, s.store.Update, Deployment, func(tx Tx) (agent AgentID, err error) {
@@ -231,7 +355,7 @@ func (s *Service) RevokeToken(ctx context.Context, id TokenID) error {
 			return row.Agent, err
 		}
 		row.RevokedAt = tx.Now()
-		row.Seal = s.keys.seal(row)
+		row.Seal = s.ring().seal(row)
 		if err := tx.PutToken(row); err != nil {
 			return "", err
 		}
@@ -285,7 +409,7 @@ func (s *Service) token(tx Tx, id TokenID) (Token, error) {
 	if err != nil {
 		return row, noToken(err)
 	}
-	if !s.keys.sealed(row) {
+	if !s.ring().sealed(row) {
 		return row, Errorf(Denied, "token %s was edited in the database", id).WithHint("make a new one with `agentbridge token new`")
 	}
 	return row, nil
@@ -300,22 +424,33 @@ func (s *Service) Tokens(ctx context.Context) (list []TokenState, err error) {
 			return err
 		}
 		for _, row := range rows {
-			agent, err := tx.Agent(row.Agent)
+			t, err := s.tokenState(tx, row)
 			if err != nil {
 				return err
-			}
-			t := TokenState{ID: row.ID, Agent: agent.Name, AgentID: agent.ID, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt, State: "valid"}
-			switch {
-			case !s.keys.sealed(row):
-				t.State = "forged"
-			case !row.RevokedAt.IsZero():
-				t.State, t.RevokedAt = "revoked", &row.RevokedAt
-			case !tx.Now().Before(row.ExpiresAt):
-				t.State = "expired"
 			}
 			list = append(list, t)
 		}
 		return nil
 	})
 	return list, err
+}
+
+// tokenState is a row as it is listed.
+func (s *Service) tokenState(tx Tx, row Token) (t TokenState, err error) {
+	t = TokenState{
+		ID: row.ID, AgentID: row.Agent, KeyID: row.KeyID, CreatedAt: row.CreatedAt,
+		Parent: row.Parent, Rank: row.Rank, Conversation: row.Conversation,
+	}
+	if t.State, t.ExpiresAt, err = s.inspect(tx, row); err != nil {
+		return t, err
+	}
+	if t.State == tokenRevoked && !row.RevokedAt.IsZero() { // or one that it comes from was
+		t.RevokedAt = &row.RevokedAt
+	}
+	agent, err := tx.Agent(row.Agent)
+	if errors.Is(err, NotFound) { // a forged row's
+		return t, nil
+	}
+	t.Agent = agent.Name
+	return t, err
 }

@@ -32,7 +32,7 @@ func (s *Service) UpdateTask(ctx context.Context, c Caller, q UpdateTaskRequest)
 	}
 	res, err = inRoomOf(ctx, s, c, q.Conversation, clean, func(r *room, in cleaned) (res UpdateTaskResult, err error) {
 		res.Redacted = in.redacted
-		if res.Unread, err = r.tx.Unread(c.cred.agent); err != nil {
+		if res.Unread, err = unreadOf(r.tx, c); err != nil {
 			return res, err
 		}
 		t, err := r.task(q.Task)
@@ -79,7 +79,15 @@ func checkUpdate(q UpdateTaskRequest) error {
 
 // change does what the request says to a task.
 func (r *room) change(t Task, q UpdateTaskRequest, c Caller) (Task, error) {
+	if err := r.may(Worker, "update tasks"); err != nil {
+		return t, err
+	}
 	if q.Action == CancelTask || q.Action == AssignTask {
+		if r.by.Rank != "" { // who may add no tasks may not undo the seat's either
+			if err := r.may(Peer, string(q.Action)+" tasks"); err != nil {
+				return t, err
+			}
+		}
 		if t.AddedBy != r.me.Name {
 			if err := r.may(Orchestrator, string(q.Action)+" a task that another added"); err != nil {
 				return t, AsError(err).WithHint("ask %s, who added it", t.AddedBy)

@@ -98,9 +98,15 @@ type TokenState struct {
 	Agent     string     `json:"agent"`
 	AgentID   AgentID    `json:"agent_id"`
 	CreatedAt time.Time  `json:"created_at"`
-	ExpiresAt time.Time  `json:"expires_at"`
+	KeyID     string     `json:"key_id"`
+	ExpiresAt time.Time  `json:"expires_at"` // at the longest: with the key that signed it, and with the tokens it comes from
 	RevokedAt *time.Time `json:"revoked_at"`
-	State     string     `json:"state"` // valid expired revoked forged
+	State     string     `json:"state"` // valid expired revoked retired forged
+
+	// What a child token is held to.
+	Parent       TokenID        `json:"parent,omitempty"`
+	Rank         Rank           `json:"rank,omitempty"`
+	Conversation ConversationID `json:"conversation_id,omitempty"`
 }
 
 // AuditFilter chooses audit entries; zero fields choose all.
