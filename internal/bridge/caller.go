@@ -20,11 +20,24 @@ type target struct {
 // errMoved says that a guess was wrong.
 var errMoved = errors.New("the caller is in other conversations by now")
 
+// early looks at a call before its texts are scanned, which costs more than a look at the store where they are long.
+type early struct {
+	bytes  int               // of all texts
+	refuse func(*room) error // what fn would refuse anyway; it only reads, and decides nothing in favour of a call
+}
+
+// lookFrom is how many bytes of text make an early look worth its price: a scan of so many takes about as long.
+const lookFrom = 1000
+
 // inRoomOf runs fn in an update of the conversation that a call is about: the one named, or the caller's only one. Before that,
-// prepare gets the conversation's key, to let texts in without holding anybody up; fn gets what it made of them.
-func inRoomOf[P, T any](ctx context.Context, s *Service, c Caller, id ConversationID, prepare func(key []byte) (P, error), fn func(*room, P) (T, error)) (none T, err error) {
+// prepare gets the conversation's key, to let texts in without holding anybody up; fn gets what it made of them. Before that, whoever
+// is no member or is over its limit is refused, so that nobody has long texts scanned for nothing.
+func inRoomOf[P, T any](ctx context.Context, s *Service, c Caller, id ConversationID, look early, prepare func(key []byte) (P, error), fn func(*room, P) (T, error)) (none T, err error) {
 	for {
 		at, err := s.resolve(ctx, c, id)
+		if err == nil && look.bytes >= lookFrom {
+			err = s.lookAt(ctx, c, at, look)
+		}
 		if err != nil {
 			return none, err
 		}
@@ -58,6 +71,20 @@ func inRoomOf[P, T any](ctx context.Context, s *Service, c Caller, id Conversati
 		}
 		s.onlyOf.Delete(c.cred.agent) // so the next turn looks, and does not guess
 	}
+}
+
+// lookAt refuses a call early.
+func (s *Service) lookAt(ctx context.Context, c Caller, at target, look early) error {
+	return s.store.View(ctx, func(tx Tx) error {
+		r, err := s.enter(tx, c, at.id)
+		switch {
+		case err != nil && at.guessed:
+			return nil // the transaction finds out that the guess was wrong
+		case err != nil:
+			return err
+		}
+		return look.refuse(r)
+	})
 }
 
 // resolve finds out which conversation a call is about. What it remembers saves a view on the way of every send; it decides

@@ -29,8 +29,14 @@ func (s *Service) Send(ctx context.Context, c Caller, q SendRequest) (res SendRe
 	if err := checkSend(&q); err != nil {
 		return res, err
 	}
+	look := early{textBytes(q.Files, q.Message), func(r *room) error {
+		return r.spent(Write, func() (bool, error) {
+			_, err := r.tx.Message(r.c.ID, messageID(r.c.Key, r.me, q.Key))
+			return found(err)
+		})
+	}}
 	clean := func(key []byte) (Message, error) { return s.clean(key, q) }
-	res, err = inRoomOf(ctx, s, c, q.Conversation, clean, func(r *room, m Message) (SendResult, error) {
+	res, err = inRoomOf(ctx, s, c, q.Conversation, look, clean, func(r *room, m Message) (SendResult, error) {
 		// Read first: an engine that holds writes back then sends them with the commit.
 		unread, err := unreadOf(r.tx, c)
 		if err != nil {
@@ -45,6 +51,22 @@ func (s *Service) Send(ctx context.Context, c Caller, q SendRequest) (res SendRe
 		s.seen(ctx, c)
 	}
 	return res, err
+}
+
+// textBytes is how long texts are together.
+func textBytes(list []string, more ...string) (n int) {
+	for _, text := range append(more, list...) {
+		n += len(text)
+	}
+	return n
+}
+
+// found turns the error of a getter into whether there is what it looked for.
+func found(err error) (bool, error) {
+	if errors.Is(err, NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // unknown says how to repeat a send of which nobody knows whether it was stored. A key that came from outside is not shown.

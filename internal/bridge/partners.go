@@ -18,11 +18,12 @@ func (s *Service) SetStatus(ctx context.Context, c Caller, q StatusRequest) (res
 	if !slices.Contains([]Status{Working, Waiting, Blocked, Complete}, q.Status) {
 		return res, Errorf(Invalid, "there is no such status").WithHint("choose working, waiting, blocked or complete")
 	}
+	look := early{len(q.Note), func(r *room) error { return r.spent(Change, func() (bool, error) { return false, nil }) }}
 	clean := func(key []byte) (string, error) {
 		note, _, err := s.door.take(key, "the note", q.Note, maxNote)
 		return note, err
 	}
-	res, err = inRoomOf(ctx, s, c, q.Conversation, clean, func(r *room, note string) (res StatusResult, err error) {
+	res, err = inRoomOf(ctx, s, c, q.Conversation, look, clean, func(r *room, note string) (res StatusResult, err error) {
 		if err := r.live(); err != nil {
 			return res, err
 		}

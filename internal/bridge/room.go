@@ -75,6 +75,19 @@ func (s *Service) enter(tx Tx, c Caller, id ConversationID) (*room, error) {
 // charge takes one of that kind from whoever sits in the seat, so that a seat taken anew begins with a budget of its own.
 func (r *room) charge(kind ChargeKind) error { return r.s.charge(r.tx, r.toll(kind)) }
 
+// spent refuses where the seat's budget of that kind is spent, and charges nothing. A retry of what is there already is free: again
+// says whether it is one, and is asked only then.
+func (r *room) spent(kind ChargeKind, again func() (bool, error)) error {
+	_, no, err := r.s.weigh(r.tx, r.toll(kind))
+	if err != nil || no == nil {
+		return err
+	}
+	if free, err := again(); free || err != nil {
+		return err
+	}
+	return no
+}
+
 func (r *room) toll(kind ChargeKind) toll { return toll{Account{r.c.ID, string(r.me.Agent), kind}, 1} }
 
 // member finds a seat by name; revoked seats are not found.

@@ -32,8 +32,14 @@ func (s *Service) AddTask(ctx context.Context, c Caller, q AddTaskRequest) (res 
 	if err := checkAdd(&q); err != nil {
 		return res, err
 	}
+	look := early{textBytes(q.Files, q.Title, q.Detail), func(r *room) error {
+		return r.spent(Change, func() (bool, error) {
+			_, err := r.tx.Task(r.c.ID, taskID(r.c.Key, r.me, q.Key))
+			return found(err)
+		})
+	}}
 	clean := func(key []byte) (Task, error) { return s.cleanTask(key, q) }
-	res, err = inRoomOf(ctx, s, c, q.Conversation, clean, func(r *room, t Task) (AddTaskResult, error) {
+	res, err = inRoomOf(ctx, s, c, q.Conversation, look, clean, func(r *room, t Task) (AddTaskResult, error) {
 		unread, err := unreadOf(r.tx, c)
 		if err != nil {
 			return AddTaskResult{}, err

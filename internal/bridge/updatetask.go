@@ -30,7 +30,8 @@ func (s *Service) UpdateTask(ctx context.Context, c Caller, q UpdateTaskRequest)
 		in.result, in.redacted, err = s.door.take(key, "the result", q.Result, s.conf.MaxMessage)
 		return in, err
 	}
-	res, err = inRoomOf(ctx, s, c, q.Conversation, clean, func(r *room, in cleaned) (res UpdateTaskResult, err error) {
+	look := early{len(q.Result), func(r *room) error { return r.foresee(q) }}
+	res, err = inRoomOf(ctx, s, c, q.Conversation, look, clean, func(r *room, in cleaned) (res UpdateTaskResult, err error) {
 		res.Redacted = in.redacted
 		if res.Unread, err = unreadOf(r.tx, c); err != nil {
 			return res, err
@@ -73,6 +74,24 @@ func checkUpdate(q UpdateTaskRequest) error {
 		return Errorf(Invalid, "assign_to is only for assign").WithHint("leave assign_to out, or choose the action assign")
 	case q.LeaseToken <= 0 && q.Action != CancelTask && q.Action != AssignTask:
 		return Errorf(Invalid, "lease_token is missing").WithHint("pass the lease_token that claim_task gave with the task; if it is lost, claim_task with the task_id gives it again")
+	}
+	return nil
+}
+
+// foresee refuses a change that comes with a text before the text is looked at. What has ended is for [room.change]: only the text
+// says whether it is a repetition.
+func (r *room) foresee(q UpdateTaskRequest) error {
+	t, err := r.task(q.Task)
+	if err != nil || t.State.Final() || t.Ended != "" {
+		return err
+	}
+	if q.Action != CancelTask {
+		if _, err := r.holds(t, q, "nothing ends so"); err != nil {
+			return err
+		}
+	}
+	if q.Action == CancelTask || q.Action == ReleaseTask {
+		return r.spent(Change, func() (bool, error) { return false, nil })
 	}
 	return nil
 }
