@@ -15,9 +15,13 @@ import (
 	"agentbridge/internal/redact/corpus"
 )
 
-// spared are what gitleaks takes for secrets and we do not, each for its reason. It is by rule of gitleaks and the texts' kind;
-// an empty kind is any.
-var spared = []struct{ rule, kind, why string }{}
+// spared are the rules of gitleaks whose findings we let pass on purpose, each for its reason.
+var spared = map[string]string{
+	"asana-client-id":             "an id that is public: OAuth sends it through browsers",
+	"discord-client-id":           "an id that is public",
+	"lob-pub-api-key":             "a publishable key",
+	"new-relic-browser-api-token": "a key that stands in every page it is for",
+}
 
 func TestScanner_MasksWhatGitleaksFindsInTheCorpora(t *testing.T) {
 	for seed := range uint64(2) {
@@ -58,6 +62,9 @@ func TestScanner_MasksWhatGitleaksRulesDescribe(t *testing.T) {
 			text := invent(r, d.Config.Rules[id].Regex)
 			for _, in := range []string{"%s", "see %s ok", "x = [%s]", "%s."} {
 				text := fmt.Sprintf(in, text)
+				if words := d.Config.Rules[id].Keywords; len(words) > 0 {
+					text = words[0] + "\n" + text // or gitleaks does not look
+				}
 				if len(d.DetectString(redact.Sanitise(text))) > 0 {
 					made = append(made, corpus.Case{Kind: id, Text: text})
 					found++
@@ -72,7 +79,7 @@ func TestScanner_MasksWhatGitleaksRulesDescribe(t *testing.T) {
 			t.Logf("gitleaks finds nothing that the expression of %s describes", id)
 		}
 	}
-	if silent > len(rules)/10 {
+	if silent > 5 { // those that look at a file's name
 		t.Errorf("for %d of %d rules there is no text to compare", silent, len(rules))
 	}
 	compare(t, made)
@@ -105,8 +112,12 @@ func compare(t *testing.T, cases []corpus.Case) {
 	for _, c := range cases {
 		text := redact.Sanitise(c.Text)
 		for _, f := range d.DetectString(text) {
-			if len(f.Secret) >= 8 && strings.Contains(text, f.Secret) && !isSpared(f.RuleID, c.Kind) {
-				theirs.Cases = append(theirs.Cases, corpus.Case{Kind: f.RuleID, Text: text, Secrets: []string{f.Secret}})
+			secret := f.Secret
+			if strings.Contains(secret, "hooks.slack.com/") {
+				secret = secret[strings.LastIndexByte(secret, '/')+1:] // the rest of a webhook's address is no secret
+			}
+			if _, ok := spared[f.RuleID]; !ok && len(secret) >= 8 && strings.Contains(text, secret) {
+				theirs.Cases = append(theirs.Cases, corpus.Case{Kind: f.RuleID, Text: text, Secrets: []string{secret}})
 			}
 		}
 	}
@@ -121,13 +132,4 @@ func compare(t *testing.T, cases []corpus.Case) {
 	for _, c := range r.Missed {
 		t.Errorf("gitleaks (%s) finds %q in %q, and ours lets it through", c.Kind, c.Secrets, c.Text)
 	}
-}
-
-func isSpared(rule, kind string) bool {
-	for _, s := range spared {
-		if s.rule == rule && (s.kind == "" || s.kind == kind) {
-			return true
-		}
-	}
-	return false
 }
