@@ -24,6 +24,7 @@ type config struct {
 	SweepEvery time.Duration
 	Log        slog.Level
 	Bridge     bridge.Config
+	Redact     redaction
 
 	AlertWebhook secret // an address may hold a key
 	AlertSecret  secret
@@ -110,6 +111,9 @@ func (c *config) readFile(path string, asked bool) error {
 		return bridge.Errorf(bridge.Invalid, "read configuration %s: %w", path, err).WithHint("one `key = value` a line, durations and words in quotes: heartbeat = \"15s\"")
 	}
 	for _, key := range meta.Keys() {
+		if key[0] == "redact" {
+			continue
+		}
 		i := slices.IndexFunc(settings, func(s setting) bool { return s.inFile && s.name == key.String() })
 		if i < 0 {
 			return unknownKey(path, key.String())
@@ -127,6 +131,9 @@ func (c *config) readFile(path string, asked bool) error {
 		if err != nil {
 			return err
 		}
+	}
+	if _, ok := values["redact"]; ok {
+		return c.readRedaction(path, string(text))
 	}
 	return nil
 }

@@ -3,14 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 
 	"agentbridge/internal/bridge"
-	"agentbridge/internal/redact"
 	"agentbridge/internal/sqlite"
 )
 
@@ -84,13 +82,9 @@ func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (o *op
 	if err != nil {
 		return nil, err
 	}
-	known := redact.Options{Environ: os.Environ()}
-	if conf.AlertSecret != "" {
-		known.Exact = []string{string(conf.AlertSecret)} // from the file, too
-	}
-	scanner, err := redact.New(known)
+	scanner, err := conf.scanner()
 	if err != nil {
-		return nil, fmt.Errorf("make redaction scanner: %w", err)
+		return nil, err
 	}
 	store, err := sqlite.Open(ctx, path, sqlite.Options{Logger: p.log})
 	if err != nil {

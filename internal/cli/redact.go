@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -15,42 +14,89 @@ import (
 )
 
 func (p *program) redactCommand() *cobra.Command {
-	var lines bool
+	var lines, hash bool
 	cmd := &cobra.Command{
 		Use:   "redact",
 		Short: "Mask the secrets in what stdin holds, as the bridge would",
 		Long: `Mask the secrets in what stdin holds, as the bridge would before it stores a message. With --jsonl, lines {"id","text"} become lines
-{"id","text","found":[kind…]}. Equal secrets have equal marks within one run.`,
+{"id","text","found":[kind…]}. Equal secrets have equal marks within one run.
+
+Rules of your own are tables in agentbridge.toml, and what is harmless goes by its hash into allow:
+
+  [redact]
+  allow = ["sha256:…"]
+
+  [[redact.rule]]
+  name = "acme-key"
+  pattern = 'acme-([a-z0-9]{20})'
+  keywords = ["acme-"]
+
+--hash prints, in place of the text, the hash and the kind of each secret in it. Keep the hash of a short or common secret to
+yourself: whoever reads it can guess what was hashed.`,
 		Example: "  git diff | agentbridge redact",
 		Args:    count(0, 0, "none"),
 		RunE: func(*cobra.Command, []string) error {
-			scanner, err := redact.New(redact.Options{})
+			conf, err := p.loadConfig()
 			if err != nil {
-				return fmt.Errorf("make redaction scanner: %w", err)
+				return err
+			}
+			scanner, err := conf.scanner()
+			if err != nil {
+				return err
 			}
 			key := make([]byte, 32) // of this run: marks tell nothing to whoever guesses at a secret later
 			rand.Read(key)
-			if lines {
+			switch {
+			case lines && hash:
+				return bridge.Errorf(bridge.Invalid, "--jsonl and --hash do not go together").WithHint("leave out one of them")
+			case lines:
 				return p.redactLines(scanner, key)
+			case hash:
+				return p.hashSecrets(scanner, key)
 			}
 			return p.redactAll(scanner, key)
 		},
 	}
 	cmd.Flags().BoolVar(&lines, "jsonl", false, "JSON Lines in and out")
+	cmd.Flags().BoolVar(&hash, "hash", false, "print hashes for the list of what is allowed")
 	return cmd
 }
 
 func (p *program) redactAll(scanner *redact.Scanner, key []byte) error {
-	text, err := io.ReadAll(io.LimitReader(p.stdin, redact.MaxBytes+1))
+	_, masked, _, err := p.redactStdin(scanner, key)
 	if err != nil {
-		return bridge.Errorf(bridge.Unavailable, "read stdin: %w", err)
-	}
-	masked, _, err := scanner.Redact(key, string(text))
-	if err != nil {
-		return bridge.Errorf(bridge.Invalid, "redact: %w", err).WithHint("nothing was passed through")
+		return err
 	}
 	p.printf("%s", masked)
 	return nil
+}
+
+// hashSecrets prints what to allow so that nothing of stdin is masked any more.
+func (p *program) hashSecrets(scanner *redact.Scanner, key []byte) error {
+	text, _, found, err := p.redactStdin(scanner, key)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return bridge.Errorf(bridge.NotFound, "there is no secret in stdin").WithHint("give it the text that was masked, with the words around the secret")
+	}
+	for _, f := range found {
+		p.printf("%s %s\n", redact.Hash(text[f.Start:f.End]), f.Kind)
+	}
+	return nil
+}
+
+// redactStdin gives stdin sanitised, and masked.
+func (p *program) redactStdin(scanner *redact.Scanner, key []byte) (text, masked string, found []redact.Finding, err error) {
+	raw, err := io.ReadAll(io.LimitReader(p.stdin, redact.MaxBytes+1))
+	if err != nil {
+		return "", "", nil, bridge.Errorf(bridge.Unavailable, "read stdin: %w", err)
+	}
+	masked, found, err = scanner.Redact(key, string(raw))
+	if err != nil {
+		return "", "", nil, bridge.Errorf(bridge.Invalid, "redact: %w", err).WithHint("nothing was passed through")
+	}
+	return redact.Sanitise(string(raw)), masked, found, nil
 }
 
 func (p *program) redactLines(scanner *redact.Scanner, key []byte) error {

@@ -55,12 +55,13 @@ type secret string
 func variable(key string) string { return "AGENTBRIDGE_" + strings.ToUpper(key) }
 
 func unknownKey(path, key string) error {
-	names := make([]string, 0, len(settings))
+	names := make([]string, 0, len(settings)+1)
 	for _, s := range settings {
 		if s.inFile {
 			names = append(names, s.name)
 		}
 	}
+	names = append(names, "redact")
 	err := bridge.Errorf(bridge.Invalid, "configuration %s: unknown key %q", path, key)
 	if near := nearest(key, names); near != "" {
 		return err.WithHint("did you mean %s?", near)

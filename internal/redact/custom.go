@@ -3,6 +3,7 @@ package redact
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
@@ -54,13 +55,17 @@ func (r Rule) compile() (sweeper, error) {
 	if r.Pattern == "" {
 		return nil, fmt.Errorf("the pattern is missing")
 	}
-	re, err := regexp.Compile(r.Pattern)
-	if err != nil {
-		return nil, fmt.Errorf("the pattern is no regular expression: %w", err)
-	}
 	tree, err := syntax.Parse(r.Pattern, syntax.Perl)
 	if err != nil {
-		return nil, fmt.Errorf("the pattern is no regular expression: %w", err)
+		problem := "it is too large"
+		if e, ok := errors.AsType[*syntax.Error](err); ok {
+			problem = e.Code.String() // without the pattern: somebody may have written a secret there
+		}
+		return nil, fmt.Errorf("the pattern is no regular expression: %s", problem)
+	}
+	re, err := regexp.Compile(r.Pattern)
+	if err != nil {
+		return nil, fmt.Errorf("the pattern is too large for a regular expression")
 	}
 	if mayBeEmpty(tree) {
 		return nil, fmt.Errorf("the pattern matches nothing at all, so it would match everywhere")
