@@ -19,6 +19,8 @@ type Options struct {
 	Service *bridge.Service
 	Server  *mcpserver.Server
 	Caller  bridge.Caller
+	// Replace lets the caller bear another token, where its own cannot be renewed because the key that signed it ends; nil: then it ends.
+	Replace func(context.Context) error
 	In      io.ReadCloser  // the client's requests
 	Out     io.WriteCloser // the answers
 	Log     *slog.Logger   // nil: silent
@@ -53,7 +55,7 @@ func Run(ctx context.Context, o Options) error {
 
 // attend shows until ctx ends that the agent's process is there, and keeps its token good.
 func attend(ctx context.Context, o Options) {
-	r := renewal{Options: o, life: o.Service.Config().TokenTTL}
+	r := renewal{Service: o.Service, Caller: o.Caller, Replace: o.Replace}
 	beat := time.NewTicker(o.Service.Config().Heartbeat)
 	defer beat.Stop()
 	for {
@@ -70,43 +72,4 @@ func attend(ctx context.Context, o Options) {
 		case <-beat.C:
 		}
 	}
-}
-
-// renewal keeps a token good.
-type renewal struct {
-	Options
-	life    time.Duration
-	expires time.Time // zero: not known yet
-}
-
-// look renews the token once two thirds of its life are over. It goes by the wall clock, which runs on while a laptop sleeps: a
-// local agent's token that expired meanwhile is extended, because its process held it all the time.
-func (r *renewal) look(ctx context.Context) (err error) {
-	if r.expires.IsZero() {
-		if r.expires, err = r.read(ctx); err != nil {
-			return err
-		}
-	}
-	if time.Now().Round(0).Before(r.expires.Add(-r.life / 3)) {
-		return nil
-	}
-	expires, err := r.Service.RenewToken(ctx, r.Caller)
-	if errors.Is(err, bridge.Expired) && r.Caller.Local {
-		expires, err = r.Service.ExtendToken(ctx, r.Caller.Token())
-	}
-	if err == nil {
-		r.expires = expires
-	}
-	return err
-}
-
-// read finds out when the token expires.
-func (r *renewal) read(ctx context.Context) (time.Time, error) {
-	tokens, err := r.Service.Tokens(ctx)
-	for _, t := range tokens {
-		if t.ID == r.Caller.Token() {
-			return t.ExpiresAt, nil
-		}
-	}
-	return time.Time{}, err
 }

@@ -175,7 +175,7 @@ func TestRenewal_ExtendsTheTokenOfALocalAgentThatSleptThroughItsEnd(t *testing.T
 			if _, err := w.svc.Unread(t.Context(), w.caller); !errors.Is(err, bridge.Expired) {
 				t.Fatalf("after two lives: %v, want expired", err)
 			}
-			r := renewal{Options: Options{Service: w.svc, Caller: w.caller}, life: w.svc.Config().TokenTTL}
+			r := renewal{Service: w.svc, Caller: w.caller}
 			err := r.look(t.Context())
 			_, use := w.svc.Unread(t.Context(), w.caller)
 			if local && (err != nil || use != nil) {

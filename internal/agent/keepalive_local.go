@@ -13,6 +13,7 @@ import (
 type Local struct {
 	Service *bridge.Service
 	Caller  bridge.Caller
+	Replace func(context.Context) error // see [Options]
 	Log     *slog.Logger
 }
 
@@ -29,8 +30,7 @@ func (l Local) follow(ctx context.Context, tell func(bridge.KeepAlive) error) er
 		if !errors.Is(err, bridge.Expired) || !l.Caller.Local {
 			return err
 		}
-		// The machine slept: its token is extended, because its process held it all the time.
-		if _, err := l.Service.ExtendToken(ctx, l.Caller.Token()); err != nil {
+		if err := (renewal{l.Service, l.Caller, l.Replace}).revive(ctx); err != nil {
 			return err
 		}
 	}

@@ -189,6 +189,7 @@ func (s *Service) RotateKeys(ctx context.Context, retireAfter time.Duration, sav
 		return done, Errorf(Invalid, "old keys cannot go on for %s", retireAfter).
 			WithHint("choose from %s to %d days; --now ends them at once", leastOverlap, int(mostOverlap.Hours()/24))
 	}
+	s.freshen(ctx) // somebody may have rotated a moment ago
 	var now time.Time
 	if err := s.store.View(ctx, func(tx Tx) error { now = tx.Now(); return nil }); err != nil {
 		return done, err

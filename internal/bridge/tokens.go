@@ -281,6 +281,21 @@ func (s *Service) NewToken(ctx context.Context, id AgentID) (token string, err e
 	})
 }
 
+// NewOwnToken gives the caller's agent a further token. A child token gets none: it has children of its own only.
+func (s *Service) NewOwnToken(ctx context.Context, c Caller) (token string, err error) {
+	err = s.store.View(ctx, func(tx Tx) error {
+		g, err := s.authorise(tx, c)
+		if err == nil && g.Parent != "" {
+			err = Errorf(Denied, "a child token makes no token that may do more").WithHint("make a child of it with --rank, --conversation-id or --for, or use the agent's own token")
+		}
+		return err
+	})
+	if err != nil {
+		return "", s.refused(c, err)
+	}
+	return s.NewToken(ctx, c.Agent())
+}
+
 func (s *Service) issue(tx Tx, agent Agent) (string, error) {
 	text, row := s.ring().mint(Token{Agent: agent.ID, CreatedAt: tx.Now(), ExpiresAt: tx.Now().Add(s.conf.TokenTTL)})
 	if err := tx.PutToken(row); err != nil {

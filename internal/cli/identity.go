@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"agentbridge/internal/bridge"
 )
@@ -108,6 +109,35 @@ func (o *opened) local(ctx context.Context, name string) (bridge.Caller, error) 
 		return c, err
 	}
 	return o.bearer(ctx, name)
+}
+
+// replacement gives a process of a local agent another token where its own ends with the key that signed it. Of several processes one
+// makes it, and it becomes the agent's. For the bearer of AGENTBRIDGE_TOKEN there is none: nil.
+func (o *opened) replacement(c bridge.Caller) func(context.Context) error {
+	if os.Getenv(tokenVariable) != "" {
+		return nil
+	}
+	path, life := o.tokenPath(c.Name()), o.svc.Config().TokenTTL
+	return func(ctx context.Context) error {
+		release, err := lockFile(ctx, filepath.Join(o.conf.Data, agentsDir, making))
+		if err != nil {
+			return err
+		}
+		defer release()
+		if token, err := readPrivate(path, o.log); err == nil && o.svc.Adopt(ctx, c, string(token)) == nil {
+			if ends, err := o.svc.Expiry(ctx, c); err == nil && time.Until(ends) > life/3 {
+				return nil // another process was first
+			}
+		}
+		token, _, err := o.svc.NewAgent(ctx, c.Name(), true)
+		if err != nil {
+			return err
+		}
+		if err := writePrivate(path, []byte(token+"\n"), true); err != nil {
+			return err
+		}
+		return o.svc.Adopt(ctx, c, token)
+	}
 }
 
 // bearer authenticates with the token file of that name. [fs.ErrNotExist]: there is none.

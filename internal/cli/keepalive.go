@@ -76,7 +76,7 @@ func (p *program) keepalive(ctx context.Context, server, command string) error {
 		if err != nil {
 			return err
 		}
-		o.From = agent.Local{Service: opened.svc, Caller: caller, Log: p.log}
+		o.From = agent.Local{Service: opened.svc, Caller: caller, Replace: opened.replacement(caller), Log: p.log}
 	}
 	if command != "" {
 		o.OnMessage = func(ctx context.Context, unread int) error { return p.runOnMessage(ctx, command, unread) }

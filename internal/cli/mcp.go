@@ -53,7 +53,7 @@ func (p *program) mcp(ctx context.Context) error {
 	defer stop()
 	dog.Begin(ctx)
 	wg.Go(func() { dog.Run(ctx) })
-	err = agent.Run(ctx, agent.Options{Service: o.svc, Server: server, Caller: caller, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log})
+	err = agent.Run(ctx, agent.Options{Service: o.svc, Server: server, Caller: caller, Replace: o.replacement(caller), In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log})
 	if err != nil {
 		return bridge.Errorf(bridge.Invalid, "serve the client: %w", err).WithHint("a client speaks MCP on stdin, one message a line")
 	}

@@ -27,6 +27,7 @@ type opened struct {
 	store *sqlite.Store
 	svc   *bridge.Service
 	log   *slog.Logger
+	keys  *ringFile
 	names []*os.File // locks of the names that this process holds
 }
 
@@ -78,6 +79,8 @@ func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (o *op
 	if err := privateDir(filepath.Join(conf.Data, agentsDir), true, p.log); err != nil {
 		return nil, err
 	}
+	ring := &ringFile{path: keyPath(conf.Data)}
+	ring.changed() // before it is read: what changes from now on is new
 	keys, err := readKeys(conf.Data, path, p.log)
 	if err != nil {
 		return nil, err
@@ -90,14 +93,14 @@ func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (o *op
 	if err != nil {
 		return nil, err
 	}
-	svc, err := bridge.New(ctx, store, bridge.Options{Config: conf.Bridge, Keys: keys, Scanner: scanner, Dead: store.Dead, Log: p.log})
+	svc, err := bridge.New(ctx, store, bridge.Options{Config: conf.Bridge, Keys: keys, Reload: p.reload(ring), Scanner: scanner, Dead: store.Dead, Log: p.log})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	if conf.Bridge.Limits.Name == bridge.NoLimits.Name {
 		p.log.Warn("limits are off", "set_by", conf.from["limits"])
 	}
-	return &opened{conf: conf, store: store, svc: svc, log: p.log}, nil
+	return &opened{conf: conf, store: store, svc: svc, log: p.log, keys: ring}, nil
 }
 
 // readKeys reads the key ring, or makes one for a store that does not exist yet. Processes that start together get the same.
@@ -105,7 +108,7 @@ func readKeys(dir, store string, log *slog.Logger) (*bridge.KeyRing, error) {
 	// The store first: whoever makes both makes the key first, so a store without a key has lost it.
 	info, err := os.Stat(store)
 	made := err == nil && info.Size() > 0
-	path := filepath.Join(dir, keyFile)
+	path := keyPath(dir)
 	text, err := readPrivate(path, log)
 	if errors.Is(err, fs.ErrNotExist) {
 		if made {

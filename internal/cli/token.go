@@ -28,7 +28,8 @@ func (p *program) tokenRenewCommand() *cobra.Command {
 		Use:   "renew [ID]",
 		Short: "Let a token be good for a full life from now, also one that has expired",
 		Long: `Let a token be good for a full life from now. The token stays the same, so whoever has it need not be told. Without an ID it is the
-one in AGENTBRIDGE_TOKEN, or that of an agent of this machine.`,
+one in AGENTBRIDGE_TOKEN, or that of an agent of this machine. A token goes on no longer than the key that signed it, and a child token
+is not renewed.`,
 		Args: count(0, 1, "one token's id, or none for your own"),
 	}
 	p.asFlag(cmd)
@@ -68,7 +69,7 @@ func (p *program) ownToken(ctx context.Context, o *opened) (bridge.Caller, error
 func (p *program) tokenRevokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke ID",
-		Short: "End a token, at once and in every process",
+		Short: "End a token and its children, at once and in every process",
 		Args:  count(1, 1, "one token's id; agentbridge token list shows them"),
 	}
 	p.jsonFlag(cmd)
@@ -84,7 +85,9 @@ func (p *program) tokenListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the tokens, never their secrets",
-		Args:  count(0, 0, "none"),
+		Long: `List the tokens, never their secrets. KEY is the id of the key that signed each. A child token is held to a rank, a conversation, and
+the life of the token that it comes from.`,
+		Args: count(0, 0, "none"),
 	}
 	p.jsonFlag(cmd)
 	return p.asPerson(cmd, func(ctx context.Context, o *opened, _ []string) error {
@@ -93,13 +96,13 @@ func (p *program) tokenListCommand() *cobra.Command {
 			return err
 		}
 		return p.answer(map[string]any{"tokens": list}, func() {
-			rows := [][]string{{"TOKEN ID", "AGENT", "STATE", "MADE", "EXPIRES"}}
+			rows := [][]string{{"TOKEN ID", "AGENT", "STATE", "MADE", "EXPIRES", "KEY", "HELD TO"}}
 			for _, t := range list {
 				expires := when(t.ExpiresAt)
 				if t.State != "valid" && t.ExpiresAt.After(time.Now()) {
 					expires = "-"
 				}
-				rows = append(rows, []string{string(t.ID), t.Agent, t.State, clock(t.CreatedAt), expires})
+				rows = append(rows, []string{string(t.ID), t.Agent, t.State, clock(t.CreatedAt), expires, t.KeyID, heldTo(t)})
 			}
 			p.table(rows...)
 		})

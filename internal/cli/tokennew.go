@@ -13,19 +13,31 @@ import (
 
 func (p *program) tokenNewCommand() *cobra.Command {
 	var name string
+	child := childFlags{}
 	cmd := &cobra.Command{
-		Use:   "new [--as NAME | --name NAME]",
+		Use:   "new [--as NAME | --name NAME] [--rank RANK] [--conversation-id ID] [--for D]",
 		Short: "Make a token and print it, this once",
 		Long: `Make a token and print it, this once. --name makes a new agent, to be used elsewhere. --as makes a further token of an agent of this
-machine; where the one that it keeps here is no longer good, the new one takes its place.`,
+machine; where the one that it keeps here is no longer good, the new one takes its place.
+
+--rank, --conversation-id and --for make a child token instead, of the agent's own token: for a helper that is to do less. It bears the
+same name and takes the same seats, with no more than that rank, in that conversation only, for no longer than that time. It ends with
+its parent, is not renewed, and makes, joins and invites to no conversation where it is held to a rank or a conversation. A child token
+in AGENTBRIDGE_TOKEN can make children of its own.`,
+		Example: `  agentbridge token new --as alpha
+  agentbridge token new --as alpha --rank observer --conversation-id conv_0123456789abcdef --for 30m`,
 		Args: count(0, 0, "none"),
 	}
 	p.asFlag(cmd)
 	p.jsonFlag(cmd)
 	cmd.Flags().StringVar(&name, "name", "", "make a new agent of this name")
 	cmd.MarkFlagsMutuallyExclusive("as", "name")
+	child.add(p, cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
+		if child.given(cmd) {
+			return p.newChild(ctx, cmd, child)
+		}
 		conf, err := p.loadConfig()
 		if err != nil {
 			return err
@@ -64,7 +76,7 @@ func (p *program) anotherToken(ctx context.Context, o *opened) (string, bridge.A
 	if err != nil {
 		return "", bridge.Agent{}, err
 	}
-	token, err := o.svc.NewToken(ctx, c.Agent())
+	token, err := o.svc.NewOwnToken(ctx, c)
 	return token, bridge.Agent{ID: c.Agent(), Name: c.Name()}, err
 }
 
