@@ -199,31 +199,41 @@ func (s *Service) RotateKeys(ctx context.Context, retireAfter time.Duration, sav
 	if err := save(next); err != nil {
 		return done, err
 	}
-	done, err = commit(ctx, s.store.Update, Deployment, func(tx Tx) (d KeyRotation, err error) {
-		d = KeyRotation{Current: next.current(), Until: now.Add(retireAfter), Retired: []string{}}
+	type outcome struct {
+		KeyRotation
+		ended []AgentID
+	}
+	out, err := commit(ctx, s.store.Update, Deployment, func(tx Tx) (o outcome, err error) {
+		o.KeyRotation = KeyRotation{Current: next.current(), Until: now.Add(retireAfter), Retired: []string{}}
 		for _, id := range old.ids() {
 			if _, ok := next.find(id); !ok {
-				d.Retired = append(d.Retired, id)
+				o.Retired = append(o.Retired, id)
 			}
 		}
 		if retireAfter == 0 {
-			if d.Revoked, err = s.revokeSigned(tx, old); err != nil {
-				return d, err
+			if o.ended, err = s.revokeSigned(tx, old); err != nil {
+				return o, err
 			}
 		}
-		return d, s.noteKeys(tx, next, PersonName)
+		o.Revoked = len(o.ended)
+		return o, s.noteKeys(tx, next, PersonName)
 	})
-	if err == nil {
-		s.keys.Store(next)
+	if err != nil {
+		return done, err
 	}
-	return done, err
+	s.keys.Store(next)
+	for _, agent := range slices.Compact(slices.Sorted(slices.Values(out.ended))) {
+		err = errors.Join(err, s.takeBack(ctx, agent)) // who bears a revoked token can neither ack nor give back
+	}
+	return out.KeyRotation, err
 }
 
-// revokeSigned ends every token that a ring's keys signed, so that it holds at once in processes that have not read the new ring.
-func (s *Service) revokeSigned(tx Tx, ring *KeyRing) (n int, err error) {
+// revokeSigned ends every token that a ring's keys signed, so that it holds at once in processes that have not read the new ring, and
+// gives the agent of each.
+func (s *Service) revokeSigned(tx Tx, ring *KeyRing) (ended []AgentID, err error) {
 	rows, err := tx.Tokens("")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, row := range rows {
 		if !ring.sealed(row) || !row.RevokedAt.IsZero() || !tx.Now().Before(row.ExpiresAt) {
@@ -232,16 +242,16 @@ func (s *Service) revokeSigned(tx Tx, ring *KeyRing) (n int, err error) {
 		row.RevokedAt = tx.Now()
 		row.Seal = ring.seal(row)
 		if err := tx.PutToken(row); err != nil {
-			return n, err
+			return nil, err
 		}
 		tx.Notify(Inbox(row.Agent))
 		tx.Notify(Work(row.Agent))
-		n++
+		ended = append(ended, row.Agent)
 	}
-	if n == 0 {
-		return 0, nil
+	if len(ended) == 0 {
+		return nil, nil
 	}
-	return n, recordDeployment(tx, PersonName, "token_revoke", "all", facts{"keys": strings.Join(ring.ids(), " "), "tokens": strconv.Itoa(n)})
+	return ended, recordDeployment(tx, PersonName, "token_revoke", "all", facts{"keys": strings.Join(ring.ids(), " "), "tokens": strconv.Itoa(len(ended))})
 }
 
 // KeyState is a key as it is listed. It does not hold the key.

@@ -58,7 +58,11 @@ func (s *Server) subscribe(ctx context.Context, req *mcp.SubscribeRequest) error
 	// The subscription outlives this request, and its notifications do not belong to it.
 	watching, stop := context.WithCancel(context.WithValue(s.closing, exchangeKey{}, exchangeFrom(ctx)))
 	of[uri] = stop
-	f.running.Go(func() { s.feed(watching, req.Session, uri, nil) })
+	f.running.Go(func() {
+		good, end := s.svc.WhileGood(watching, exchangeFrom(ctx).caller)
+		defer end()
+		s.feed(good, req.Session, uri, nil)
+	})
 	return nil
 }
 

@@ -73,6 +73,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		return
 	}
 	defer s.svc.Attend(caller)() // an open request is a heartbeat
+	if r.Method == http.MethodGet || r.Header.Get("Mcp-Method") == "subscriptions/listen" {
+		good, stop := s.svc.WhileGood(r.Context(), caller) // what stays open ends with the right to it; a call looks by itself
+		defer stop()
+		r = r.WithContext(good)
+	}
 	x := &exchange{caller: caller, line: string(caller.Instance), remote: true, leaving: s.closing}
 	if !isModern(r) && !s.opt.Sessionless {
 		x.line += "/" + r.Header.Get(sessionID)
