@@ -134,6 +134,7 @@ var (
 	sinceDesc         = gauge("member_liveness_since_timestamp_seconds", "When the liveness of a member became what it is.", "conversation", "member")
 	tasksDesc         = gauge("tasks", "Tasks of open conversations, by state.", "state")
 	unackedDesc       = gauge("unacked_deliveries", "Copies of messages that their recipients have not acked yet.")
+	refusalsDesc      = gauge("refusals_total", "Calls and requests that this process refused since it started, by code.", "code")
 	overdueDesc       = gauge("overdue_deliveries", "Those of the unacked that are so for longer than is usual; up to 100 of each member are counted.")
 )
 
@@ -146,11 +147,16 @@ func (standing) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{upDesc, sweptDesc, conversationsDesc, membersDesc, livenessDesc, sinceDesc, tasksDesc, unackedDesc, overdueDesc} {
 		ch <- d
 	}
+	ch <- refusalsDesc
 }
 
 func (c standing) Collect(ch chan<- prometheus.Metric) {
 	put := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	refused := c.svc.Refusals()
+	for code := range bridge.Codes { // from 0 on
+		ch <- prometheus.MustNewConstMetric(refusalsDesc, prometheus.CounterValue, float64(refused[code]), string(code))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTime)
 	defer cancel()
