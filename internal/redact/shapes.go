@@ -9,6 +9,7 @@ func builtin() []rule {
 		{kind: "agentbridge-token", keywords: []string{"abt1_", "abi1_"}, expr: `abt1_[A-Za-z0-9]+_[\w-]{16,}|abi1_[\w-]{12,}`},
 	}
 	rules = append(rules, vendorShapes()...)
+	rules = append(rules, moreShapes()...)
 	rules = append(rules, urlRules()...)
 	rules = append(rules, commandRules()...)
 	rules = append(rules, gitleaksRules()...)
