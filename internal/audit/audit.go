@@ -4,10 +4,12 @@
 // its [Head] is what RFC 6962 calls the tree: a few hashes that commit to every record, kept beside the log so that appending
 // reads nothing else. [Verify] reads a log again and says whether it is still the one its head was made from.
 //
-// What this proves has a limit: whoever can rewrite the records and the head together can make another consistent log. Only a
-// root kept elsewhere shows that.
+// What this proves has a limit: whoever can rewrite the records and the head together can make another consistent log. Only what
+// was kept elsewhere shows that: a signed [Checkpoint], which [Verify] takes as a [Mark], or the head itself, from which a witness
+// follows the log with [Head.Follow]. For people without this program's database there are a [Proof] of one entry and
+// [WriteTiles], the whole log as files.
 //
-// The package is pure: it reads no clock, no file and no database.
+// The package is pure: it reads no clock, no database, and no file but those it is given.
 package audit
 
 import (

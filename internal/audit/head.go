@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -33,6 +34,9 @@ func (h Head) Append(record []byte) Head {
 	edge[keep] = hash
 	return Head{Size: h.Size + 1, edge: edge}
 }
+
+// clone is a head that can be changed in place.
+func (h Head) clone() Head { return Head{Size: h.Size, edge: slices.Clone(h.edge)} }
 
 // Root is the Merkle tree hash of the log (RFC 6962, 2.1), the same as [tlog.TreeHash] gives: equal roots of equal sizes mean
 // equal logs. That of the empty log is the SHA-256 of nothing.

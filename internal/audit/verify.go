@@ -26,43 +26,67 @@ type Report struct {
 	Unlisted    int64     // how many findings more there were
 }
 
-// Verify reads the records of a log in order and checks that each is an entry of that log, at its own position, and that all of
-// them hash to the head. Its error is nil only if every check holds; it is [ErrBroken] where the records differ from what was
-// logged, and the report says in which way; any other error is of the reading itself, and proves nothing.
+// Verify reads the records of a log in order and checks that each is an entry of that log, at its own position, that all of them
+// hash to the head, and that the log was at each mark's size what the mark says. Its error is nil only if every check holds; it is
+// [ErrBroken] where the records differ from what was logged, and the report says in which way; any other error is of the reading
+// itself, and proves nothing.
 //
 // A head says that a record was changed, not which. Findings name a position where the records themselves give it away: one that
-// is missing, doubled, moved, of another log or unreadable. A well-made forgery of one record shows only in the root.
+// is missing, doubled, moved, of another log or unreadable. A well-made forgery of one record shows only in the root, and one of the
+// head as well only in a mark that was kept where the forger could not change it: between the last mark that fits and the first
+// that does not lies what was changed. Marks may come in any order, thousands of them.
 //
 // It takes as much memory for a million records as for one, and keeps no record after asking for the next.
-func Verify(log string, head Head, records iter.Seq2[[]byte, error]) (Report, error) {
-	v := verifier{Report: Report{Log: log}}
-	var seen Head
-	for record, err := range records {
-		if err != nil {
-			v.Root = seen.Root()
-			return v.Report, fmt.Errorf("read entry %d of %s: %w", v.Size, log, err)
-		}
-		v.entry(record)
-		seen = seen.Append(record)
-		v.Size = seen.Size
+func Verify(log string, head Head, records iter.Seq2[[]byte, error], marks ...Mark) (Report, error) {
+	v := verifier{Report: Report{Log: log}, marks: newMarks(marks)}
+	if err := v.read(records); err != nil {
+		return v.Report, err
 	}
-	v.Root = seen.Root()
-	switch {
-	case v.Size != head.Size:
-		v.find("the log has %d entries, its head says %d", v.Size, head.Size)
-	case v.Root != head.Root():
-		v.find("the entries do not hash to the head")
-	}
-	if len(v.Findings) > 0 {
-		return v.Report, fmt.Errorf("verify %s: %w: %s", log, ErrBroken, v.Findings[0])
-	}
-	return v.Report, nil
+	return v.verdict("head", head.Size, head.Root())
 }
 
 // verifier gathers a report.
 type verifier struct {
 	Report
-	next int64 // the number that the next entry should have, judging by the one before
+	marks marks
+	next  int64 // the number that the next entry should have, judging by the one before
+}
+
+// read reads all records.
+func (v *verifier) read(records iter.Seq2[[]byte, error]) error {
+	var seen tree
+	if v.marks.due(0) {
+		v.marks.at(seen.Head, v.find)
+	}
+	for record, err := range records {
+		if err != nil {
+			v.Root = seen.Root()
+			return fmt.Errorf("read entry %d of %s: %w", v.Size, v.Log, err)
+		}
+		v.entry(record)
+		seen.append(record)
+		v.Size = seen.Size
+		if v.marks.due(v.Size) {
+			v.marks.at(seen.Head, v.find)
+		}
+	}
+	v.Root = seen.Root()
+	return nil
+}
+
+// verdict compares all that was read with what should have been: with the log's head, or with another thing that says as much.
+func (v *verifier) verdict(what string, size int64, root tlog.Hash) (Report, error) {
+	switch {
+	case v.Size != size:
+		v.find("the log has %d entries, its %s says %d", v.Size, what, size)
+	case v.Root != root:
+		v.find("the entries do not hash to the %s", what)
+	}
+	v.marks.end(v.Size, v.find)
+	if len(v.Findings) > 0 {
+		return v.Report, fmt.Errorf("verify %s: %w: %s", v.Log, ErrBroken, v.Findings[0])
+	}
+	return v.Report, nil
 }
 
 // entry checks one record by itself and against the one before.
