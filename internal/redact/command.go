@@ -12,8 +12,14 @@ const argument = `(?:\\*"([^"\\\n]+)|'([^'\n]+)'|([^\s"']+))`
 func commandRules() []rule {
 	return []rule{
 		{kind: "password", keywords: []string{"mysql", "mariadb", "7z"}, find: option(optionForm{glued: true}, " -p")},
-		{kind: "password", keywords: []string{"sshpass", "mongosh", "mongodump", "mongorestore", "mongo"}, find: option(optionForm{glued: true, apart: true}, " -p")},
+		{kind: "password", keywords: []string{"sshpass", "mongosh", "mongodump", "mongorestore", "mongo", "twine", "az ", "oc ", "keytool", "hydra", "smbclient", "vncpasswd", "xfreerdp", "nmcli", "sqlplus", "isql", "mosquitto_pub", "mosquitto_sub", "htpasswd"}, find: option(optionForm{glued: true, apart: true}, " -p")},
 		{kind: "password", keywords: []string{"login"}, find: option(optionForm{apart: true}, " -p")},
+		{kind: "password", keywords: []string{" -p "}, find: besideUser},
+		{kind: "password", keywords: []string{"mosquitto_pub", "mosquitto_sub"}, find: option(optionForm{apart: true}, " -P", " --pw")},
+		{kind: "password", keywords: []string{"htpasswd"}, expr: `htpasswd (?:-\w+ )*-\w*b\w*(?: -\w+)* \S+ \S+ ` + argument, judge: isCredential},
+		{kind: "password", keywords: []string{"/user:"}, expr: `(?i)/user:\S{1,64} ` + argument, judge: isStrongPassword},
+		{kind: "password", keywords: []string{"| sudo -s", "|sudo -s", "| passwd --stdin", "| docker login", "| chpasswd", "| podman login", "| kinit", "| su "}, find: piped},
+		{kind: "password", keywords: []string{"chpasswd"}, expr: `chpasswd\s*<<<\s*["']?[\w.-]+:([^\s"']{4,})`, judge: isCredential},
 		{kind: "password", keywords: []string{"redis-cli"}, find: option(optionForm{apart: true}, " -a")},
 		{kind: "password", keywords: []string{"ldapsearch", "ldapmodify", "ldapadd", "ldapwhoami"}, find: option(optionForm{apart: true}, " -w")},
 		{kind: "password", keywords: []string{"sqlcmd", "zip", "unzip"}, find: option(optionForm{apart: true}, " -P")},
@@ -82,4 +88,35 @@ func (f optionForm) argument(text string, i int) (int, int, bool) {
 		return 0, 0, false
 	}
 	return v.start, v.end(text), true
+}
+
+// besideUser finds a password behind -p where -u or the like gives a user before it, whatever the program.
+func besideUser(text string, at, end int) (int, int, bool) {
+	line := text[max(0, at-120):at]
+	line = line[strings.LastIndexByte(line, '\n')+1:]
+	if !strings.Contains(line, " -u ") && !strings.Contains(line, " -U ") && !strings.Contains(line, " --user") ||
+		strings.Contains(line, "mysql") || strings.Contains(line, "mariadb") { // there it is the name of a database
+		return 0, 0, false
+	}
+	return optionForm{apart: true}.argument(text, end-1)
+}
+
+var echoed = regexp.MustCompile(`(?:echo|printf|printf %s)(?: -\w+)* ["']?([^"'|\n]{4,128}?)["']?\s*\z`)
+
+// piped finds a password that is piped into a program that asks for one.
+func piped(text string, at, _ int) (int, int, bool) {
+	from := runeAt(text, max(0, at-2*maxValue))
+	loc := echoed.FindStringSubmatchIndex(text[from:at])
+	if loc == nil {
+		return 0, 0, false
+	}
+	secret := text[from+loc[2] : from+loc[3]]
+	if i := strings.IndexByte(secret, ':'); i > 0 && i+1 < len(secret) {
+		loc[2] += i + 1 // user:password
+		secret = secret[i+1:]
+	}
+	if !isCredential(secret) || strings.ContainsAny(secret, "$ ") {
+		return 0, 0, false
+	}
+	return from + loc[2], from + loc[3], true
 }

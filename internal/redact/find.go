@@ -92,7 +92,34 @@ func (s *Scanner) scan(text string, base int, left *budget) ([]span, error) {
 	}
 	first := len(s.own.rules) // the own rules come first
 	err := s.general.scan(text, left, func(start, end, rule int) { keep(start, end, first+rule) })
-	return spans, err
+	return s.withoutWeak(spans), err
+}
+
+// withoutWeak drops what a weak rule found where another found something, too: that one knows better what the secret is.
+func (s *Scanner) withoutWeak(spans []span) []span {
+	weak := func(f span) bool { return f.rule >= len(s.own.rules) && s.general.rules[f.rule-len(s.own.rules)].weak }
+	if !slices.ContainsFunc(spans, weak) {
+		return spans
+	}
+	slices.SortFunc(spans, byStart)
+	out := spans[:0:0]
+	end, lastWeak := 0, 0 // where the strong spans so far end, and how many at the end of out are weak and may yet be dropped
+	for _, f := range spans {
+		if weak(f) {
+			if f.start >= end {
+				out = append(out, f)
+				lastWeak++
+			}
+			continue
+		}
+		for lastWeak > 0 && out[len(out)-1].end > f.start {
+			out = out[:len(out)-1]
+			lastWeak--
+		}
+		out = append(out, f)
+		end, lastWeak = max(end, f.end), 0
+	}
+	return out
 }
 
 // scan calls found for every secret in text, in no order.

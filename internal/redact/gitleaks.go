@@ -174,6 +174,7 @@ var covered = map[string]string{
 	"slack-webhook-url":           "slack-webhook",
 	"twilio-api-key":              "twilio-key",
 	"typeform-api-token":          "typeform-token",
+	"vault-service-token":         "vault-token",
 }
 
 // declined are rules of gitleaks that are not used. By id: why.

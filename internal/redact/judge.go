@@ -22,12 +22,15 @@ func likelyPassword(text string, v value) bool {
 	if strings.IndexByte(s, ' ') >= 0 {
 		return v.quote && v.form != beside && !isSentence(s)
 	}
-	plain := strings.Trim(s, letters+"_-.") == ""
+	plain := strings.Trim(s, letters+"_-.:") == ""
+	if plain && v.form != stated && namesakes.MatchString(s) {
+		return false // a name, not a value
+	}
 	switch v.form {
 	case literal:
-		return v.quote && !plain
+		return v.quote && (!plain || isShouted(v.name) && len(s) >= 6 && !isTitle(s))
 	case beside:
-		return !plain && (v.quote || len(s) >= 6 && hasDigit(s) && hasLetter(s))
+		return !item.MatchString(s) && !plain && (v.quote || len(s) >= 6 && hasDigit(s) && hasLetter(s))
 	case stated:
 		return v.quote && !isTitle(s) || !plain
 	}
@@ -41,15 +44,18 @@ func likelyPassword(text string, v value) bool {
 	default:
 		// A line of YAML or of a note: a single word and nothing behind it.
 		end := v.stop == len(text) || text[v.stop] == '\n'
-		return end && len(s) >= 6 && strings.Trim(s, letters[:26]) == ""
+		return end && len(s) >= 6 && (strings.Trim(s, letters[:26]) == "" || isShouted(v.name) && len(s) >= 12 && strings.Trim(s, letters[:26]+"-_.") == "")
 	}
 }
+
+// item is how another name and its value begin.
+var item = regexp.MustCompile(`\A[\w.-]+[=:]`)
 
 // likelyToken says of a value that the name of a token, key or secret announced whether it is one. Machines make those, so
 // it must look random; only where nothing but a value can stand is anything else enough.
 func likelyToken(text string, v value) bool {
 	s := v.head(text)
-	if len(s) < 8 || strings.ContainsAny(s, ` \`) || !v.quote && !v.bare && (isCode(s) || isCamel(s)) {
+	if len(s) < 8 || strings.ContainsAny(s, ` \`) || !v.quote && !v.bare && breaks(s)*2 < len(s) && (isCode(s) || isCamel(s)) {
 		return false
 	}
 	if !isCredential(s) || isOrdinary(s) || isPath(s) {
@@ -94,11 +100,11 @@ func isBlank(s string) bool {
 		s = s[i+1:] // without the prefix of a token's shape
 	}
 	return strings.Trim(s, "xX*.•●·…_-#?= ") == "" || strings.HasSuffix(s, "...") || strings.HasSuffix(s, "…") ||
-		strings.Contains(s, "****") || strings.Contains(asciiLower(s), "xxxxx")
+		strings.HasSuffix(s, "EXAMPLE") || strings.HasSuffix(s, "EXAMPLEKEY") || strings.Contains(s, "****") || strings.Contains(asciiLower(s), "xxxxx")
 }
 
 var (
-	wholeReference = regexp.MustCompile(`\A(?:\$[A-Za-z_]\w*|%\w+%|\{\w*\}|\[[\w .-]*\]?|(?:<|&lt;).*|%[-+# 0-9.*]*[a-zA-Z](?:\\[nrt])*|[@:][A-Za-z_]+|\$env:\w+)\z`)
+	wholeReference = regexp.MustCompile(`\A(?:\$[A-Za-z_]\w*|%\w+%|\{\w*\}|\[[\w .-]*\]?|(?:<|&lt;).*|%[-+# 0-9.*]*[a-zA-Z](?:\\[nrt])*|[@:][A-Za-z_]+|\$env:\w+|[A-Za-z_][\w.]*\[["']?[\w-]*["']?\](?:\.[\w-]+)*)\z`)
 	reference      = regexp.MustCompile(`(?i)\A(?:\$\(|<%|!(?:secret|vault|ref|sub|env)\b|op://|vault:|env[:(.]|enc\[|arn:aws|file:|ssm:|secretsmanager:|process\.env|import\.meta|os\.|secrets\.|vars\.|var\.|[a-z][a-z0-9+.-]*://)`)
 )
 

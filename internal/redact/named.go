@@ -19,15 +19,17 @@ func namedRules() []rule {
 			joined("api", "key"), joined("access", "key"), joined("app", "key"), joined("account", "key"), joined("auth", "key"),
 			joined("private", "key"), joined("signing", "key"), joined("encryption", "key"), joined("master", "key"),
 			joined("service", "key"), joined("license", "key"), joined("subscription", "key"), joined("storage", "key"),
-			joined("shared", "key"), joined("webhook", "key"), joined("jwt", "key"), joined("hmac", "key"), joined("deploy", "key"), joined("client", "key"),
+			joined("shared", "key"), joined("webhook", "key"), joined("jwt", "key"), joined("hmac", "key"), joined("deploy", "key"), joined("client", "key"), joined("x", "key"),
+			joined("app", "secret"), joined("aes", "key"), joined("des", "key"), joined("host", "key"), joined("session", "key"), joined("security", "key"), joined("admin", "key"),
+			joined("server", "key"), joined("secure", "key"), joined("crypto", "key"), joined("cipher", "key"), joined("decryption", "key"), joined("wrapping", "key"), joined("root", "key"),
+			joined("publish", "key"), joined("write", "key"), joined("read", "key"), joined("push", "key"), joined("product", "key"), joined("activation", "key"), joined("serial", "key"), joined("preshared", "key"), joined("pre", "shared", "key"), []string{"psk"},
 		), find: token.find},
 		{kind: "password", keywords: []string{"password", "passwd", "passphrase", "passcode", "pwd", "storepass", "keypass", "passwort"}, find: password.find},
 		{kind: "password", keywords: []string{"pass", "pw"}, find: brief.find},
 		{kind: "secret", keywords: append(joined("secret", "key"), "secret", "token", "credential"), find: token.find},
-		{kind: "secret", keywords: []string{"auth"}, find: naming{judge: likelyToken, apart: true}.find},
+		{kind: "secret", keywords: []string{"auth", "pat", "creds", "salt", "pepper", "hmac", "jwt", "dsn"}, find: naming{judge: likelyToken, apart: true}.find},
 		{kind: "secret", keywords: []string{"sessionid", "sessid"}, find: naming{judge: likelySession}.find},
 		{kind: "secret", keywords: []string{"session", "sid"}, find: naming{judge: likelySession, apart: true}.find},
-		{kind: "secret", keywords: []string{"cookie:"}, expr: `(?i)cookie:\s*[\w.-]+=([^\s;"'<>]{12,})`, judge: isRandom},
 	}
 }
 
@@ -132,8 +134,8 @@ func isShouted(name string) bool {
 // binding is what stands between a name and its value: perhaps the end of a quotation, of an index or of emphasis, a remark
 // in parentheses, and then a sign or a verb. Its groups are, in order, the forms from assigned to literal, without beside.
 var binding = regexp.MustCompile(`\A(?:\\*["'\x60\])*])*(?:[ \t]*\([^()\n]+\))?(?:` +
-	`([ \t]*(?::=|=>|->|:-|[!=]={1,2}|=|:)(?:[ \t]*\*{2})?[ \t]*|[ \t]+\|[ \t]+|>|["'][ \t]+value[ \t]*=[ \t]*|</key>\s*<string>)` +
-	`|((?: (?:for|of|to|on|in|at|from)(?: [\w.@/'-]+){1,4}?)?[ \t]+(?i:is|was|are|will be|equals|set to|changed to|reset to)(?i: now| still| currently)?(?i: (?:set|changed|reset|updated) to)?:?[ \t]+)` +
+	`([ \t]*(?::=|=>|->|:-|[!=]={1,2}|=|:)(?:[ \t]*\*{2})?[ \t]*|[ \t]+\|[ \t]+|>|["'][ \t]+value[ \t]*=[ \t]*|</key>\s*<string>|[ \t]+--(?:body|value|secret-string|text|plaintext|data)[ =]|,?\s*["']?value["']?[ \t]*[:=][ \t]*|\s*\{[^{}]{0,80}?\bdefault[ \t]*=[ \t]*)` +
+	`|((?: (?:for|of|to|on|in|at|from)(?: [\w.@/'-]+){1,4}?)?[ \t]+(?i:is|was|are|will be|to|equals|set to|changed to|reset to)(?i: now| still| currently)?(?i: (?:set|changed|reset|updated) to)?:?[ \t]+)` +
 	`|([ \t]*(?:\|\||\?\?|,|\()[ \t]*))`)
 
 // bind gives where the value begins of the name that ends at text[i], and how it is bound.
@@ -143,7 +145,7 @@ func bind(text string, i int) (int, form) {
 		j++
 	}
 	// Most names in a text are words of a sentence. Neither sign nor verb of binding begins like what follows them.
-	const signs, verbs = "\\\"'`])*(:=-!|?>,", "acefiorstwACEFIORSTW"
+	const signs, verbs = "\\\"'`])*(:=-!|?>,\n{<", "acefiorstwACEFIORSTW"
 	if j == len(text) {
 		return j, unbound
 	}

@@ -33,6 +33,7 @@ type rule struct {
 
 	sweep  sweeper // instead of all that
 	always bool    // even what is allowed is a secret
+	weak   bool    // counts only where no other rule finds something
 }
 
 // A finder gives the bounds of the secret that the keyword text[at:end] announces, if there is one. Where ok is false, a stop

@@ -12,8 +12,10 @@ func builtin() []rule {
 	rules = append(rules, moreShapes()...)
 	rules = append(rules, urlRules()...)
 	rules = append(rules, commandRules()...)
+	rules = append(rules, placeRules()...)
 	rules = append(rules, gitleaksRules()...)
-	return append(rules, namedRules()...)
+	rules = append(rules, namedRules()...)
+	return append(rules, nearRule())
 }
 
 // vendorShapes are tokens that can be told by their form alone.
@@ -21,7 +23,7 @@ func vendorShapes() []rule {
 	return []rule{
 		{kind: "github-token", keywords: []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_"}, expr: `gh[pousr]_[A-Za-z0-9_]{20,}`},
 		{kind: "github-token", keywords: []string{"github_pat_"}, expr: `github_pat_\w{20,}`},
-		{kind: "gitlab-token", keywords: []string{"glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-", "glsoat-", "glagent-"}, expr: `gl[a-z]+-[\w.-]{15,}[\w-]`, edge: true, judge: isScrambled},
+		{kind: "gitlab-token", keywords: []string{"glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-", "glsoat-", "glagent-"}, expr: `gl[a-z]+-[\w.-]{15,}[\w-]`, judge: isScrambled},
 		{kind: "anthropic-key", keywords: []string{"sk-ant-"}, expr: `sk-ant-[\w-]{16,}`},
 		{kind: "openai-key", keywords: []string{"sk-proj-", "sk-svcacct-", "sk-admin-", "sk-or-v1-"}, expr: `sk-[\w-]{24,}`},
 		{kind: "openai-key", keywords: []string{"sk-"}, expr: `sk-[\w-]{16,}`, edge: true, judge: isScrambled},
@@ -54,7 +56,8 @@ func vendorShapes() []rule {
 		{kind: "shopify-token", keywords: []string{"shpat_", "shpca_", "shppa_", "shpss_"}, expr: `shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{32,}`},
 		{kind: "square-token", keywords: []string{"sq0atp-", "sq0csp-"}, expr: `sq0(?:atp|csp)-[\w-]{20,}`},
 		{kind: "databricks-token", keywords: []string{"dapi"}, expr: `dapi[0-9a-f]{32,}(?:-\d)?`, edge: true},
-		{kind: "vault-token", keywords: []string{"hvs.", "hvb.", "hvr."}, expr: `hv[sbr]\.[\w-]{20,}`, edge: true},
+		{kind: "vault-token", keywords: []string{"hvs.", "hvb.", "hvr."}, expr: `hv[sbr]\.[\w-]{20,}`, edge: true, judge: hasDigit},
+		{kind: "vault-token", keywords: []string{"s."}, expr: `s\.[A-Za-z0-9]{24}`, edge: true, exactly: true, judge: isStrong},
 		{kind: "terraform-token", keywords: []string{".atlasv1."}, before: 14, expr: `[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}`, edge: true},
 		{kind: "doppler-token", keywords: []string{"dp.pt.", "dp.st.", "dp.ct.", "dp.sa."}, expr: `dp\.(?:pt|st|ct|sa)\.(?:\w+\.)?[\w-]{30,}`, edge: true},
 		{kind: "grafana-token", keywords: []string{"glsa_", "glc_"}, expr: `gl(?:sa|c)_[A-Za-z0-9+/=_]{28,}`, edge: true},

@@ -1,10 +1,14 @@
 package redact
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// shape is a rule for tokens that nothing but a prefix tells from a word: it must begin where a word does.
+// shape is a rule for tokens that only a prefix tells from words. It must begin where a word does, unless it is unmistakable.
 func shape(kind, expr string, keywords ...string) rule {
-	return rule{kind: kind, keywords: keywords, expr: expr, edge: true}
+	edge := slices.ContainsFunc(keywords, func(w string) bool { return len(w) < 6 || !strings.ContainsAny(w, "_-.") })
+	return rule{kind: kind, keywords: keywords, expr: expr, edge: edge}
 }
 
 // moreShapes are tokens of vendors that gitleaks does not know, or knows only with the vendor's name before them.
@@ -131,7 +135,7 @@ func moreShapes() []rule {
 		shape("jwt", `eyJ[\w-]{10,}\.eyJ[\w-]{10,}`, "eyj"), // cut off
 		shape("macaroon", `MDAx[A-Za-z0-9+/_-]{60,}=*`, "mdax"),
 		shape("signature", `(?i)X-(?:Amz|Goog)-(?:Signature|Security-Token)=([\w%+/=-]{32,})`, "x-amz-s", "x-goog-s"),
-		shape("azure-key", `(?i)\.azurewebsites\.net/[^\s"'<>?]*\?(?:[^\s"'<>]*?&)?code=([\w%/+=-]{20,})`, ".azurewebsites.net/"),
+		{kind: "azure-key", keywords: []string{".azurewebsites.net/"}, expr: `(?i)\.azurewebsites\.net/[^\s"'<>?]*\?(?:[^\s"'<>]*?&)?code=([\w%/+=-]{20,})`},
 		{kind: "bitcoin-key", keywords: []string{"xprv", "yprv", "zprv", "tprv"}, expr: `[xyzt]prv[1-9A-HJ-NP-Za-km-z]{90,}`, edge: true},
 	}
 }
