@@ -27,7 +27,7 @@ type early struct {
 }
 
 // lookFrom is how many bytes of text make an early look worth its price: a scan of so many takes about as long.
-const lookFrom = 1000
+const lookFrom = 2500
 
 // inRoomOf runs fn in an update of the conversation that a call is about: the one named, or the caller's only one. Before that,
 // prepare gets the conversation's key, to let texts in without holding anybody up; fn gets what it made of them. Before that, whoever

@@ -103,6 +103,9 @@ func (l *Limits) of(a Account) *Budget {
 	return &Budget{}
 }
 
+// What names what the budget bounds: messages.
+func (b Budget) What() string { return said[b.Kind] }
+
 // keep is how many charges the longest look back reaches.
 func (b *Budget) keep() (n int) {
 	for _, w := range b.Windows {

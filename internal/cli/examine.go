@@ -30,6 +30,9 @@ func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
 			WithHint("set limits to default once the load test is over"))
 	default:
 		d.good("limits", "%s", conf.Bridge.Limits.Name)
+		for _, b := range conf.Bridge.Limits.Budgets {
+			d.good("limit", "%s %s: %s", b.Of, b.What(), b)
+		}
 	}
 	switch sinks, err := conf.sinks(); {
 	case err != nil:
