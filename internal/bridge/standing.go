@@ -19,7 +19,7 @@ const (
 // Standing tells where everything stands, at one moment: every open conversation, who is there, who waits for whom.
 func (s *Service) Standing(ctx context.Context) (st Standing, err error) {
 	err = s.store.View(ctx, func(tx Tx) error {
-		st = Standing{At: tx.Now(), Conversations: []ConversationStanding{}}
+		st = Standing{At: tx.Now(), Limits: s.conf.Limits.Name, Conversations: []ConversationStanding{}}
 		w, err := readWatch(tx)
 		if err != nil {
 			return err

@@ -34,6 +34,7 @@ type Summary struct {
 // Standing is where everything stands, at one moment: what a person looks at first.
 type Standing struct {
 	At            time.Time              `json:"at"`
+	Limits        string                 `json:"limits"`        // in force in the process that tells: default, strict or off
 	SweptAt       *time.Time             `json:"swept_at"`      // when somebody was last known to sweep; null: never
 	Conversations []ConversationStanding `json:"conversations"` // open ones, newest first
 }

@@ -42,7 +42,7 @@ func (p *program) standing(s bridge.Standing) {
 	if s.SweptAt == nil {
 		p.printf("%s\n", p.style(yellow, "nobody has swept yet: an agent's process, serve or watchdog does"))
 	} else {
-		p.printf("%s\n", p.style(dim, "swept "+distance(s.SweptAt.Sub(s.At))))
+		p.printf("%s\n", p.style(dim, "swept "+distance(s.SweptAt.Sub(s.At))+", limits "+s.Limits))
 	}
 }
 
