@@ -14,13 +14,14 @@ const (
 	AlertRecovered  AlertKind = "recovered"   // a member that was silent is back
 	AlertTaskFailed AlertKind = "task_failed" // a task was given up after its last attempt
 	AlertPaused     AlertKind = "paused"      // the loop guard paused a conversation
+	AlertFork       AlertKind = "fork"        // the deployment's log is not the one that was seen before; of no conversation
 )
 
 // Alert is what the watchdog tells people and orchestrators. It holds names, ids and the bridge's own words, never what an agent
 // wrote.
 type Alert struct {
 	ID           AlertID        `json:"alert_id"`
-	Conversation ConversationID `json:"conversation_id"`
+	Conversation ConversationID `json:"conversation_id"` // empty: it concerns all of them
 	Kind         AlertKind      `json:"kind"`
 	At           time.Time      `json:"at"`
 	Member       string         `json:"member,omitempty"`

@@ -17,6 +17,9 @@ import (
 // size and the root. doc/decisions/0017-checkpoints.md says why.
 const actionHeads = "heads"
 
+// unreadableHead is what is told of a head that cannot be read.
+const unreadableHead = "unreadable"
+
 // Bounds of telling heads.
 const (
 	headsEvery = 3 * time.Second // not sooner than so long after the last time, however many processes sweep
@@ -96,7 +99,7 @@ func tellGrown(tx Tx) (more bool, err error) {
 			head, err := readHead(c.Head)
 			if err != nil {
 				// It would stop the telling of all others. Verification finds it.
-				leaf[string(c.ID)] = "unreadable"
+				leaf[string(c.ID)] = unreadableHead
 			} else {
 				leaf[string(c.ID)] = rootText(head.Size, head.Root())
 				g.Size = max(g.Size, head.Size) // the head may have grown on since

@@ -1,15 +1,6 @@
 package bridge
 
-import (
-	"context"
-	"encoding/base64"
-	"errors"
-	"fmt"
-	"iter"
-	"strings"
-
-	"agentbridge/internal/audit"
-)
+import "context"
 
 // historyPage is how many entries or messages are read at a time.
 const historyPage = 1000
@@ -26,80 +17,6 @@ func (s *Service) logs(ctx context.Context, id ConversationID) (logs []string, e
 		return err
 	})
 	return logs, err
-}
-
-// entries reads a log page by page.
-func entries(tx Tx, log string) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		for from := int64(0); ; from += historyPage {
-			page, err := tx.Entries(log, from, historyPage)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, e := range page {
-				if !yield(e.Record, nil) {
-					return
-				}
-			}
-			if len(page) < historyPage {
-				return
-			}
-		}
-	}
-}
-
-// AuditVerify reads the log of one conversation, or every log, and tells of each whether it is the one that its head was made
-// from. A fault is in the report, not an error.
-func (s *Service) AuditVerify(ctx context.Context, id ConversationID) (reports []AuditReport, err error) {
-	logs, err := s.logs(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	reports = []AuditReport{}
-	for _, log := range logs {
-		report, err := s.verify(ctx, log)
-		if err != nil {
-			return nil, err
-		}
-		reports = append(reports, report)
-	}
-	return reports, nil
-}
-
-// verify reads one log against its head, in one snapshot: a log that grows meanwhile is no fault.
-func (s *Service) verify(ctx context.Context, log string) (out AuditReport, err error) {
-	err = s.store.View(ctx, func(tx Tx) error {
-		out = AuditReport{Log: log}
-		head, err := head(tx, log)
-		if err != nil {
-			out.Fault = err.Error()
-			return nil
-		}
-		rep, err := audit.Verify(log, head, entries(tx, log))
-		out.Entries, out.Root = rep.Size, base64.StdEncoding.EncodeToString(rep.Root[:])
-		if errors.Is(err, audit.ErrBroken) {
-			out.Fault, err = strings.Join(rep.Findings, "; "), nil
-		}
-		return err
-	})
-	return out, err
-}
-
-// head reads the head of a log.
-func head(tx Tx, log string) (head audit.Head, err error) {
-	var raw []byte
-	if log == DeploymentLog {
-		raw, err = tx.Meta(metaHead)
-	} else {
-		var c Conversation
-		c, err = tx.Conversation(ConversationID(log))
-		raw = c.Head
-	}
-	if err != nil {
-		return head, fmt.Errorf("the head of the log cannot be read: %w", err)
-	}
-	return head, head.UnmarshalBinary(raw)
 }
 
 // Export emits everything about one conversation, a value at a time, in the order conversation, member, message, delivery, task,

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"agentbridge/internal/audit"
 	"agentbridge/internal/redact"
 )
 
@@ -64,6 +65,8 @@ type Options struct {
 	Scanner *redact.Scanner     // required: without redaction nothing is taken in
 	Dead    func(Instance) bool // whether a local process is known to be dead; nil: never known
 	Log     *slog.Logger        // nil: silent
+	Signer  *audit.Signer       // signs checkpoints; nil: this process signs none, and everything else goes on
+	Witness Keep                // keeps what was seen of the deployment's log outside the store; nil: this process remembers it
 }
 
 // Service is the bridge: every rule, and nothing of any transport or engine. It is safe for concurrent use and starts nothing by
@@ -82,7 +85,9 @@ type Service struct {
 	attending   attendance
 	reload      func() (*KeyRing, error)
 	reloads     reloading
-	sweeping    atomic.Bool // this process has swept
+	sweeping    atomic.Bool   // this process has swept
+	signer      *audit.Signer // nil: it cannot sign
+	witness     witness
 
 	strangers strangers
 
@@ -97,7 +102,7 @@ type Service struct {
 // New makes a service over a store. It reads the store once, to refuse a key ring that is not the store's own.
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
-		store: store, conf: o.Config, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log, reload: o.Reload,
+		store: store, conf: o.Config, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log, reload: o.Reload, witness: witness{keep: o.Witness},
 		refusals: map[refusal]int{}, ever: map[Code]int{}, unseen: map[Instance][]Receipt{}, unclaimed: map[Instance][]Task{},
 	}
 	if s.conf == (Config{}) {
@@ -114,6 +119,9 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	}
 	s.keys.Store(o.Keys)
 	if err := s.adopt(ctx, o.Keys); err != nil {
+		return nil, err
+	}
+	if err := s.matchSigner(ctx, o.Signer); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -27,6 +27,9 @@ func (s *Service) Standing(ctx context.Context) (st Standing, err error) {
 		if !w.At.IsZero() {
 			st.SweptAt = &w.At
 		}
+		if st.Fork, err = s.fork(tx); err != nil {
+			return err
+		}
 		rows, err := tx.Conversations()
 		if err != nil {
 			return err

@@ -46,7 +46,7 @@ func (s *Service) Sweep(ctx context.Context) (rep SweepReport, err error) {
 	// Seats before leases, so that the alert of a silence can say what became of the tasks.
 	err = errors.Join(s.sweepHolders(ctx, &rep), s.sweepSeats(ctx, &rep), s.sweepLeases(ctx, &rep), s.sweepDue(ctx, &rep), s.writeRefusals(ctx))
 	// Last, so that what this pass logged is told, too.
-	err = errors.Join(err, s.tellHeads(ctx))
+	err = errors.Join(err, s.tellHeads(ctx), s.follow(ctx))
 	return rep, err
 }
 

@@ -1,6 +1,9 @@
 package bridge
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // What the person in charge sees. These views need no token: who may open the store's file, or sits at the hub, may look.
 
@@ -34,9 +37,10 @@ type Summary struct {
 // Standing is where everything stands, at one moment: what a person looks at first.
 type Standing struct {
 	At            time.Time              `json:"at"`
-	Limits        string                 `json:"limits"`        // in force in the process that tells: default, strict or off
-	SweptAt       *time.Time             `json:"swept_at"`      // when somebody was last known to sweep; null: never
-	Conversations []ConversationStanding `json:"conversations"` // open ones, newest first
+	Limits        string                 `json:"limits"`         // in force in the process that tells: default, strict or off
+	SweptAt       *time.Time             `json:"swept_at"`       // when somebody was last known to sweep; null: never
+	Fork          *Fork                  `json:"fork,omitempty"` // null: the deployment's log is the one that was seen before
+	Conversations []ConversationStanding `json:"conversations"`  // open ones, newest first
 }
 
 // ConversationStanding is where one conversation stands.
@@ -136,6 +140,13 @@ type AuditLine struct {
 type AuditReport struct {
 	Log     string `json:"log"`
 	Entries int64  `json:"entries"`
-	Root    string `json:"root"` // base64
+	Root    string `json:"root"`        // base64
+	Marks   int    `json:"known_heads"` // how many heads it is known to have had, each looked for in it
 	Fault   string `json:"fault,omitempty"`
+}
+
+// Hash is the root itself.
+func (r AuditReport) Hash() (root [32]byte, err error) {
+	_, root, err = parseRoot(strconv.FormatInt(r.Entries, 10) + " " + r.Root)
+	return root, err
 }

@@ -22,7 +22,8 @@ func (p *program) auditCommand() *cobra.Command {
 		Args:  noCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.auditShowCommand(), p.auditVerifyCommand())
+	cmd.AddCommand(p.auditShowCommand(), p.auditVerifyCommand(), p.auditCheckpointCommand(),
+		p.auditExportCommand(), p.auditProveCommand(), p.auditKeyCommand(), p.auditAcceptCommand())
 	return cmd
 }
 

@@ -51,6 +51,8 @@ func TestScript(t *testing.T) {
 			"repeat":     repeat,
 			"schema":     schema,
 			"forge":      forge,
+			"tamper":     tamper,
+			"query":      query,
 			"deaf":       deaf,
 			"detached":   detached,
 			"typed":      typed,

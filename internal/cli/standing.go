@@ -32,6 +32,9 @@ status with agentbridge set-status.`,
 }
 
 func (p *program) standing(s bridge.Standing) {
+	if s.Fork != nil {
+		p.printf("%s\n\n", p.style(red, s.Fork.String()+": agentbridge audit verify"))
+	}
 	for _, c := range s.Conversations {
 		p.conversationStanding(s.At, c)
 		p.printf("\n")

@@ -59,7 +59,7 @@ func (p *program) alert(a bridge.Alert) {
 	if a.Kind != bridge.AlertRecovered {
 		kind = p.style(red, kind)
 	}
-	p.printf("%s  %s  %s  %s  %s\n", clock(a.At), a.Conversation, kind, dash(a.Member), a.Text)
+	p.printf("%s  %s  %s  %s  %s\n", clock(a.At), dash(string(a.Conversation)), kind, dash(a.Member), a.Text)
 }
 
 // watchdog is what every process that stays does beside its own work.

@@ -57,7 +57,7 @@ func NewMetrics(svc *bridge.Service, version string, log *slog.Logger) *Metrics 
 	m.registry.MustRegister(m.sweeps, m.duration, m.did, m.alerts, m.sendings, built, standing{svc, log},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// From 0 on, so that the first of each is an increase.
-	for _, kind := range []bridge.AlertKind{bridge.AlertSilent, bridge.AlertRecovered, bridge.AlertTaskFailed, bridge.AlertPaused} {
+	for _, kind := range []bridge.AlertKind{bridge.AlertSilent, bridge.AlertRecovered, bridge.AlertTaskFailed, bridge.AlertPaused, bridge.AlertFork} {
 		m.alerts.WithLabelValues(string(kind))
 	}
 	m.sweeps.WithLabelValues("ok")
@@ -128,6 +128,7 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 var (
 	upDesc            = gauge("up", "1 if the store answered this scrape, otherwise 0, and then what is said of conversations is missing.")
 	sweptDesc         = gauge("last_sweep_timestamp_seconds", "When some process was last known to sweep the store.")
+	forkDesc          = gauge("audit_fork", "1 while the deployment's audit log is not the one that was seen before, until a person accepts it.")
 	conversationsDesc = gauge("conversations", "Conversations that can be talked in.", "phase", "paused")
 	membersDesc       = gauge("members", "Members that joined, by what the bridge saw of them.", "liveness")
 	livenessDesc      = gauge("member_liveness", "1 for the liveness of a member, 0 for the others.", "conversation", "member", "liveness")
@@ -144,7 +145,7 @@ var (
 )
 
 func (standing) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{upDesc, sweptDesc, conversationsDesc, membersDesc, livenessDesc, sinceDesc, tasksDesc, unackedDesc, overdueDesc} {
+	for _, d := range []*prometheus.Desc{upDesc, sweptDesc, forkDesc, conversationsDesc, membersDesc, livenessDesc, sinceDesc, tasksDesc, unackedDesc, overdueDesc} {
 		ch <- d
 	}
 	ch <- refusalsDesc
@@ -167,6 +168,7 @@ func (c standing) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	put(upDesc, 1)
+	put(forkDesc, one(s.Fork != nil))
 	if s.SweptAt != nil {
 		put(sweptDesc, seconds(*s.SweptAt))
 	}

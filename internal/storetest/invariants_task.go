@@ -173,7 +173,7 @@ func (i *inspection) watched() error {
 		return err
 	}
 	for _, a := range alerts {
-		if !i.known[string(a.Conversation)] || i.erased[a.Conversation] {
+		if everywhere := a.Conversation == "" && a.Kind == bridge.AlertFork; !everywhere && (!i.known[string(a.Conversation)] || i.erased[a.Conversation]) {
 			i.fail("alert %s is of %q, which is not there", a.ID, a.Conversation)
 			continue
 		}
@@ -187,7 +187,7 @@ func (i *inspection) watched() error {
 func (i *inspection) alert(a bridge.Alert) error {
 	legal := a.ID != "" && a.Text != "" && !a.At.IsZero()
 	switch a.Kind {
-	case bridge.AlertSilent, bridge.AlertRecovered, bridge.AlertTaskFailed, bridge.AlertPaused:
+	case bridge.AlertSilent, bridge.AlertRecovered, bridge.AlertTaskFailed, bridge.AlertPaused, bridge.AlertFork:
 	default:
 		legal = false
 	}
