@@ -48,7 +48,7 @@ func tileWanted(path string, size int64) bool {
 	l := 0
 	if level != tileEntries {
 		var err error
-		if l, err = strconv.Atoi(level); err != nil || l < 0 || l >= 64/tileLevels {
+		if l, err = strconv.Atoi(level); err != nil || l < 0 || l >= 64/tileLevels || strconv.Itoa(l) != level {
 			return false
 		}
 	}
