@@ -58,7 +58,7 @@ func likelyToken(text string, v value) bool {
 	if len(s) < 8 || strings.ContainsAny(s, ` \`) || !v.quote && !v.bare && breaks(s)*2 < len(s) && (isCode(s) || isCamel(s)) {
 		return false
 	}
-	if !isCredential(s) || isOrdinary(s) || isPath(s) {
+	if !isCredential(s) || isOrdinary(s) || isPath(s) || email.MatchString(s) {
 		return false
 	}
 	switch v.form {
@@ -73,6 +73,25 @@ func likelyToken(text string, v value) bool {
 	default:
 		return false
 	}
+}
+
+// plainKeys are the words before "key" of what is no secret.
+var plainKeys = regexp.MustCompile(`(?i)(?:public|pub|cache|primary|foreign|partition|sort|index|idempotency|idem|object|row|map|dict|group|hot|press|code|lookup|natural|composite|unique|range|hash|dedup\w*|storage|s3|i18n|translation|config|registry|json|etag|query|route|routing|state|ssh-\w+|host|known)[_.-]?keys?\z`)
+
+// likelyKey says of a value that a key's name announced whether it is a secret. Keys of maps are called keys, too.
+func likelyKey(text string, v value) bool {
+	s := v.head(text)
+	if v.form != assigned && v.form != stated || len(s) < 20 || plainKeys.MatchString(v.name) || !isStrong(s) || publicKey.MatchString(s) {
+		return false
+	}
+	if hexDigest.MatchString(s) || uuid.MatchString(s) {
+		if strings.EqualFold(v.name, "key") || !isShouted(v.name) {
+			return false
+		}
+	} else if breaks(s)*4 < len(s) {
+		return false
+	}
+	return likelyToken(text, v)
 }
 
 var uuid = regexp.MustCompile(`\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\z`)

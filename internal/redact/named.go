@@ -24,13 +24,20 @@ func namedRules() []rule {
 			joined("server", "key"), joined("secure", "key"), joined("crypto", "key"), joined("cipher", "key"), joined("decryption", "key"), joined("wrapping", "key"), joined("root", "key"),
 			joined("publish", "key"), joined("write", "key"), joined("read", "key"), joined("push", "key"), joined("product", "key"), joined("activation", "key"), joined("serial", "key"), joined("preshared", "key"), joined("pre", "shared", "key"), []string{"psk"},
 		), find: token.find},
-		{kind: "password", keywords: []string{"password", "passwd", "passphrase", "passcode", "pwd", "storepass", "keypass", "passwort"}, find: password.find},
+		{kind: "password", keywords: []string{"password", "passwd", "passphrase", "passcode", "pwd", "storepass", "keypass", "bindpw", "rootpw", "requirepass", "masterauth"}, find: password.find},
+		{kind: "password", keywords: foreignPasswords, find: password.find},
+		{kind: "secret", keywords: []string{"key"}, find: naming{judge: likelyKey, apart: true}.find},
 		{kind: "password", keywords: []string{"pass", "pw"}, find: brief.find},
 		{kind: "secret", keywords: append(joined("secret", "key"), "secret", "token", "credential"), find: token.find},
 		{kind: "secret", keywords: []string{"auth", "pat", "creds", "salt", "pepper", "hmac", "jwt", "dsn"}, find: naming{judge: likelyToken, apart: true}.find},
-		{kind: "secret", keywords: []string{"sessionid", "sessid"}, find: naming{judge: likelySession}.find},
+		{kind: "secret", keywords: []string{"sessionid", "sessid", "session_id", "session-id", "session id"}, find: naming{judge: likelySession}.find},
 		{kind: "secret", keywords: []string{"session", "sid"}, find: naming{judge: likelySession, apart: true}.find},
 	}
+}
+
+// foreignPasswords are the words for a password in other languages than English, as far as they are other words.
+var foreignPasswords = []string{
+	"passwort", "kennwort", "contraseña", "contrasena", "mot de passe", "senha", "пароль", "Пароль", "密码", "密碼", "パスワード", "비밀번호", "wachtwoord", "lösenord", "hasło", "parola", "şifre",
 }
 
 // joined gives the ways in which words become one name.
@@ -76,7 +83,7 @@ func (n naming) find(text string, at, end int) (int, int, bool) {
 	if form == beside && option {
 		form = assigned
 	}
-	if form == unbound || n.apart && (form == beside || text[name:tail] == "PASS") { // the verdict of a test
+	if form == unbound || n.apart && (form == beside || form == stated && strings.HasPrefix(strings.TrimSpace(text[tail:from]), "to ") || text[name:tail] == "PASS") { // the verdict of a test
 		return 0, 0, false
 	}
 	v := valueAt(text, from)
@@ -132,11 +139,12 @@ func isShouted(name string) bool {
 }
 
 // binding is what stands between a name and its value: perhaps the end of a quotation, of an index or of emphasis, a remark
-// in parentheses, and then a sign or a verb. Its groups are, in order, the forms from assigned to literal, without beside.
+// in parentheses, and then a sign or a verb. Its groups are, in order, the forms assigned, stated, literal, and stated again.
 var binding = regexp.MustCompile(`\A(?:\\*["'\x60\])*])*(?:[ \t]*\([^()\n]+\))?(?:` +
 	`([ \t]*(?::=|=>|->|:-|[!=]={1,2}|=|:)(?:[ \t]*\*{2})?[ \t]*|[ \t]+\|[ \t]+|>|["'][ \t]+value[ \t]*=[ \t]*|</key>\s*<string>|[ \t]+--(?:body|value|secret-string|text|plaintext|data)[ =]|,?\s*["']?value["']?[ \t]*[:=][ \t]*|\s*\{[^{}]{0,80}?\bdefault[ \t]*=[ \t]*)` +
-	`|((?: (?:for|of|to|on|in|at|from)(?: [\w.@/'-]+){1,4}?)?[ \t]+(?i:is|was|are|will be|to|equals|set to|changed to|reset to)(?i: now| still| currently)?(?i: (?:set|changed|reset|updated) to)?:?[ \t]+)` +
-	`|([ \t]*(?:\|\||\?\?|,|\()[ \t]*))`)
+	`|((?: (?:for|of|to|on|in|at|from)(?: [\w.@/'-]+){1,4}?)?[ \t]+(?i:is|was|are|will be|ist|est|es|to|equals|set to|changed to|reset to)(?i: now| still| currently)?(?i: (?:set|changed|reset|updated) to)?:?[ \t]+)` +
+	`|([ \t]*(?:\|\||\?\?|,|\()[ \t]*)` +
+	`|((?: (?:for|of|to|on|in|at|from)(?: [\w.@/'-]+){1,4}?)?[ \t]*(?:→|⇒|—|–|：|:|=| -)[ \t]*))`)
 
 // bind gives where the value begins of the name that ends at text[i], and how it is bound.
 func bind(text string, i int) (int, form) {
@@ -145,7 +153,7 @@ func bind(text string, i int) (int, form) {
 		j++
 	}
 	// Most names in a text are words of a sentence. Neither sign nor verb of binding begins like what follows them.
-	const signs, verbs = "\\\"'`])*(:=-!|?>,\n{<", "acefiorstwACEFIORSTW"
+	const signs, verbs = "\\\"'`])*(:=-!|?>,\n{<\xe2\xef", "acefiorstwACEFIORSTW"
 	if j == len(text) {
 		return j, unbound
 	}
@@ -154,7 +162,7 @@ func bind(text string, i int) (int, form) {
 	}
 	rest := text[i:]
 	if loc := binding.FindStringSubmatchIndex(rest[:min(len(rest), 128)]); loc != nil {
-		for g, f := range []form{assigned, stated, literal} {
+		for g, f := range []form{assigned, stated, literal, stated} {
 			if loc[2+2*g] >= 0 {
 				return i + loc[1], f
 			}

@@ -5,8 +5,19 @@ import (
 	"strings"
 )
 
-// nearRule finds a word that looks like a token a little behind a word that announces one, whatever stands between.
-func nearRule() rule {
+// nearRules find a word that looks like a token or a password a little behind a word that announces one, whatever stands
+// between. They are weak: a rule that knows what it sees goes first.
+func nearRules() []rule {
+	return []rule{
+		{kind: "password", weak: true, keywords: append([]string{
+			"password", "passwd", "passphrase", "passcode", "pwd", "pw", "pass", "credential", "creds", "login", "auth", "logged in", "sign in", "unlock", "mysqli_connect", "users values", "u/p",
+		}, foreignPasswords...), find: nearPassword},
+		{kind: "secret", weak: true, keywords: []string{"_"}, find: prefixed},
+		nearToken(),
+	}
+}
+
+func nearToken() rule {
 	return rule{kind: "secret", weak: true, keywords: []string{
 		"token", "secret", "password", "passwd", "passphrase", "passcode", "pwd", "key", "credential", "creds", "auth", "bearer", "cookie", "session", "login", "pass",
 		"seed", "webhook", "jwt", "license", "licence", "pat", "otp",
@@ -23,6 +34,9 @@ const (
 func near(text string, at, end int) (int, int, bool) {
 	if at > 0 && isLower(text[at-1]) && isLower(text[at]) && (text[at:end] == "key" || end-at < 5) {
 		return 0, 0, false // monkey, bypass, compat
+	}
+	if at > 0 && strings.IndexByte("+/=", text[at-1]) >= 0 && runLen(text[end:], true) >= nearLeast {
+		return 0, 0, false // within base64
 	}
 	for end < len(text) && isAlnum(text[end]) {
 		end++
@@ -82,9 +96,100 @@ func looksLikeToken(s string) bool {
 	if hexDigest.MatchString(s) || uuid.MatchString(s) || extension.MatchString(s) || publicKey.MatchString(s) || strings.Contains(s, "://") {
 		return false
 	}
+	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '/' || r == '.' }) {
+		if len(part) >= 4 && strings.Trim(part, letters[:26]) == "" && len(part) < len(s) {
+			return false // a path or a name with dots
+		}
+	}
 	// Base64 of text or of a picture has all kinds of letters; an identifier in lower case and digits is often no secret.
 	if !strings.ContainsAny(s, letters[26:]) && len(s) < 20 || strings.ContainsAny(s, "@&") && len(s) < 20 {
 		return false
 	}
 	return isRandom(s) && isCredential(s) && !isOrdinary(s) && !isPath(s) && !isCode(s) && !isCamel(s)
+}
+
+// nearPassword finds a word that could hardly be anything but a password, behind a word that announces one or just before it.
+func nearPassword(text string, at, end int) (int, int, bool) {
+	if at > 0 && isAlpha(text[at-1]) && end-at < 6 && !isUpper(text[at]) || end < len(text) && isLower(text[end]) && text[end] != 's' && end-at < 5 {
+		return 0, 0, false // compass, author, passing
+	}
+	if end < len(text) && text[end] == '%' || at > 0 && runLen(text[end:min(len(text), end+nearBy)], true) >= 12 && runLen(text[max(0, at-12):at], true) == 12 {
+		return 0, 0, false // within a URL or base64
+	}
+	last := min(len(text), end+nearBy)
+	for i := end; i < last; {
+		if text[i] <= ' ' || strings.IndexByte("\"'`()[]{}<>,:;=|/*", text[i]) >= 0 {
+			if strings.HasPrefix(text[i:], "\n\n") || strings.HasPrefix(text[i:], "//") {
+				break
+			}
+			i++
+			continue
+		}
+		n := passwordLen(text[i:])
+		if isPasswordLike(text[i : i+n]) {
+			return i, i + n, true
+		}
+		i += max(n, 1)
+	}
+	first := runeAt(text, max(0, at-nearBy))
+	line := text[first:at]
+	if i := strings.LastIndexByte(line, '\n'); i >= 0 {
+		first += i + 1
+	} else if i := strings.IndexByte(line, ' '); i >= 0 && first > 0 {
+		first += i
+	}
+	for i := first; i < at; {
+		if text[i] <= ' ' || strings.IndexByte("\"'`()[]{}<>,:;=|/*", text[i]) >= 0 {
+			i++
+			continue
+		}
+		n := passwordLen(text[i:])
+		if i+n <= at && strings.ContainsAny(text[i:i+n], "!#$%^*?~") && isPasswordLike(text[i:i+n]) {
+			return i, i + n, true
+		}
+		i += max(n, 1)
+	}
+	return 0, 0, false
+}
+
+// passwordLen gives the length of the word at the start of s, without the punctuation behind it.
+func passwordLen(s string) int {
+	n := 0
+	for n < len(s) && n < maxValue && s[n] > ' ' && strings.IndexByte("\"'`()[]{}<>|", s[n]) < 0 {
+		n++
+	}
+	return len(strings.TrimRight(s[:n], ".,;:"))
+}
+
+// isPasswordLike is stricter than isStrongPassword, as looksLikeToken is than isRandom.
+func isPasswordLike(s string) bool {
+	if len(s) < 8 || len(s) > 64 || strings.Contains(s, "%20") || !isStrongPassword(s) || item.MatchString(s) || strings.ContainsAny(s, "\\/,") {
+		return false
+	}
+	if strings.Trim(s, letters+digits) == "" {
+		// Without a sign it must be as mixed as only a generator makes it.
+		return breaks(s)*3 >= len(s) && !hexDigest.MatchString(s) && strings.ContainsAny(s, letters[:26])
+	}
+	return strings.ContainsAny(s, "!#$%^&*?~@+") && !strings.ContainsAny(s, ".") && bits(s) >= 2.5
+}
+
+// prefixed finds what many vendors' tokens look like: a short word, an underscore, and a long scramble.
+func prefixed(text string, at, end int) (int, int, bool) {
+	start := at
+	for start > 0 && at-start <= 12 && (isLower(text[start-1]) || isDigit(text[start-1]) || text[start-1] == '_') {
+		start--
+	}
+	if at-start < 2 || at-start > 12 || !isLower(text[start]) || !startsWord(text, start) || start > 0 && strings.IndexByte("_-+/", text[start-1]) >= 0 {
+		return 0, 0, false
+	}
+	n := end
+	for n < len(text) && isAlnum(text[n]) {
+		n++
+	}
+	secret := text[end:n]
+	if len(secret) < 28 || len(secret) > 128 || continues(text, n) || breaks(secret)*3 < len(secret) || !hasDigit(secret) ||
+		!strings.ContainsAny(secret, letters[:26]) || !strings.ContainsAny(secret, letters[26:]) {
+		return 0, 0, false
+	}
+	return start, n, true
 }

@@ -22,15 +22,21 @@ func placeRules() []rule {
 		{kind: "seed-phrase", keywords: []string{"phrase", "mnemonic", "seed words"}, expr: `(?i:phrase|mnemonic|seed words)["'\x60*]*\s*(?i:is|was|are)?\s*[:=]?\s*["'\x60]?((?:[a-z]{3,8}[ \t]+){11,23}[a-z]{3,8})`, judge: isMnemonic},
 		{kind: "private-key", keywords: []string{"private key", "privatekey", "private_key", "privkey", "private-key"}, expr: `(?i:priv(?:ate)?[ _-]?key)["'\x60]?\s*(?:[:=(]|is)?\s*["'\x60]?((?:0x)?[0-9a-fA-F]{64})\b`},
 		{kind: "secret", keywords: []string{"cookie:"}, find: cookies},
+		{kind: "one-time-code", keywords: []string{"otp", "code", "one-time password"}, find: oneTime},
 		{kind: "pin", keywords: []string{"pin", "cvv", "cvc"}, expr: `(?:pin|PIN|Pin|CVV|CVC|cvv|cvc)(?: code)?(?:\s*[:=]\s*|\s+is\s+)["'\x60]?(\d{3,8})\b`, edge: true, exactly: true},
 	}
 }
+
+var (
+	email         = regexp.MustCompile(`\A[\w.+-]+@[\w-]+(?:\.[\w-]+)+\z`)
+	versionNumber = regexp.MustCompile(`\Av?\d+(?:\.\d+)+(?:\W|\z)`)
+)
 
 // isStrongPassword reports whether a word that only stands where a password could is one.
 func isStrongPassword(s string) bool {
 	s = strings.TrimRight(s, ".,;:!?)*")
 	return s != "" && s[0] != '/' && hasDigit(s) && hasLetter(s) && (strings.ContainsAny(s, letters[26:]) || strings.Trim(s, letters+digits) != "") &&
-		isCredential(s) && !isOrdinary(s) && !isCode(s) && !isPath(s) && !isSlug(s) && !tame.MatchString(s) && !uuid.MatchString(s) && !strings.Contains(s, "://") && !extension.MatchString(s)
+		isCredential(s) && !isOrdinary(s) && !isCode(s) && !isPath(s) && !isSlug(s) && !tame.MatchString(s) && !uuid.MatchString(s) && !strings.Contains(s, "://") && !email.MatchString(s) && !versionNumber.MatchString(s) && !extension.MatchString(s)
 }
 
 // lines of a key's body in base64, joined by newlines or by what stands for them in a string.
@@ -150,4 +156,21 @@ func cookies(text string, _, end int) (int, int, bool) {
 		}
 	}
 	return 0, 0, false
+}
+
+var (
+	oneTimeName  = regexp.MustCompile(`(?i)(?:otp|(?:verification|2fa|mfa|totp|security|login|confirmation|one-time|auth|authentication|sms)[ _-](?:pass)?code|one-time password)\z`)
+	oneTimeValue = regexp.MustCompile(`\A["'\x60]?(?:\s*[:=]\s*|\s+is:?\s+|\s+)["'\x60]?(\d{3}[ -]?\d{3,5})\b`)
+)
+
+// oneTime finds a code that was sent to somebody.
+func oneTime(text string, at, end int) (int, int, bool) {
+	if !oneTimeName.MatchString(text[runeAt(text, max(0, at-20)):end]) {
+		return 0, 0, false
+	}
+	loc := oneTimeValue.FindStringSubmatchIndex(text[end:runeAt(text, end+32)])
+	if loc == nil || continues(text, end+loc[3]) {
+		return 0, 0, false
+	}
+	return end + loc[2], end + loc[3], true
 }

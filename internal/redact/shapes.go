@@ -15,7 +15,7 @@ func builtin() []rule {
 	rules = append(rules, placeRules()...)
 	rules = append(rules, gitleaksRules()...)
 	rules = append(rules, namedRules()...)
-	return append(rules, nearRule())
+	return append(rules, nearRules()...)
 }
 
 // vendorShapes are tokens that can be told by their form alone.
@@ -57,7 +57,7 @@ func vendorShapes() []rule {
 		{kind: "square-token", keywords: []string{"sq0atp-", "sq0csp-"}, expr: `sq0(?:atp|csp)-[\w-]{20,}`},
 		{kind: "databricks-token", keywords: []string{"dapi"}, expr: `dapi[0-9a-f]{32,}(?:-\d)?`, edge: true},
 		{kind: "vault-token", keywords: []string{"hvs.", "hvb.", "hvr."}, expr: `hv[sbr]\.[\w-]{20,}`, edge: true, judge: hasDigit},
-		{kind: "vault-token", keywords: []string{"s."}, expr: `s\.[A-Za-z0-9]{24}`, edge: true, exactly: true, judge: isStrong},
+		{kind: "vault-token", keywords: []string{"s."}, expr: `s\.[A-Za-z0-9]{24}`, edge: true, exactly: true, judge: func(s string) bool { return hasDigit(s) && breaks(s)*4 >= len(s) }},
 		{kind: "terraform-token", keywords: []string{".atlasv1."}, before: 14, expr: `[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}`, edge: true},
 		{kind: "doppler-token", keywords: []string{"dp.pt.", "dp.st.", "dp.ct.", "dp.sa."}, expr: `dp\.(?:pt|st|ct|sa)\.(?:\w+\.)?[\w-]{30,}`, edge: true},
 		{kind: "grafana-token", keywords: []string{"glsa_", "glc_"}, expr: `gl(?:sa|c)_[A-Za-z0-9+/=_]{28,}`, edge: true},

@@ -39,7 +39,7 @@ func (v value) end(text string) int {
 // for one word. The bounds are of the value itself, without quotation marks and the punctuation behind it.
 func valueAt(text string, i int) value {
 	j := i
-	if j+1 < len(text) && strings.IndexByte("bBrRfFuUL@$", text[j]) >= 0 && isQuote(text[j+1]) {
+	if j+1 < len(text) && strings.IndexByte("bBrRfFuUNL@$", text[j]) >= 0 && isQuote(text[j+1]) {
 		j++ // the prefix of a string in Python, C, C#, bash
 	}
 	for j < len(text) && text[j] == '\\' {
