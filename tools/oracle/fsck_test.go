@@ -22,6 +22,8 @@ import (
 	"github.com/transparency-dev/tessera/fsck"
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"agentbridge/internal/audit"
 )
 
 // kept is fsck's view of a directory for somebody who has a checkpoint from elsewhere and trusts no other. Of a log that has
@@ -64,14 +66,19 @@ func (k kept) wider(name string, width uint8) ([]byte, error) {
 	return nil, fmt.Errorf("%s: %w, nor any with more in it", name, fs.ErrNotExist)
 }
 
-// accepts runs tessera's fsck over the tiles in dir, and says why it does not accept them as the log of the checkpoint. It
-// takes a panic and silence for refusals, since fsck panics on a bundle with too few entries, and waits for ever once all of
-// its workers have met a bad tile. (Its command exits 0 in every case, so the package is what counts.)
-func accepts(t *testing.T, dir string, verifier note.Verifier, checkpoint []byte) error {
+// check has tessera's fsck look at the tiles of l as those of the log of the checkpoint. It takes a panic and silence for
+// refusals, since fsck panics on a bundle with too few entries, and waits for ever once all of its workers have met a bad tile.
+// (Its command exits 0 in every case, so the package is what counts.)
+func check(t *testing.T, l log, checkpoint []byte) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	checker := fsck.New(verifier.Name(), verifier, kept{client.FileFetcher{Root: dir}, checkpoint}, leafHashes, fsck.Opts{N: 4})
+	key, err := note.NewVerifier(l.key.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tiles := kept{client.FileFetcher{Root: l.dir}, checkpoint}
+	checker := fsck.New(audit.Origin(key.Name(), logName), key, tiles, leafHashes, fsck.Opts{N: 4})
 	verdict := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -89,6 +96,41 @@ func accepts(t *testing.T, dir string, verifier note.Verifier, checkpoint []byte
 	}
 }
 
+// verify has our own verifier look at the same.
+func verify(l log, checkpoint []byte) error {
+	c, err := audit.OpenCheckpoint(checkpoint, l.key)
+	if err != nil {
+		return err
+	}
+	_, err = audit.VerifyTiles(os.DirFS(l.dir), []*audit.Verifier{l.key}, audit.Mark{Size: c.Size, Root: c.Root, From: "the test"})
+	return err
+}
+
+func accepted(t *testing.T, l log, checkpoint []byte) {
+	t.Helper()
+	if err := check(t, l, checkpoint); err != nil {
+		t.Errorf("fsck refuses it: %v", err)
+	}
+	if err := verify(l, checkpoint); err != nil {
+		t.Errorf("our verifier refuses it: %v", err)
+	}
+}
+
+func refused(t *testing.T, l log, checkpoint []byte) {
+	t.Helper()
+	if err := check(t, l, checkpoint); err == nil {
+		t.Error("fsck accepts it")
+	} else {
+		why, _, _ := strings.Cut(err.Error(), "\n")
+		t.Log("fsck:", why)
+	}
+	if err := verify(l, checkpoint); err == nil {
+		t.Error("our verifier accepts it")
+	} else {
+		t.Log("ours:", err)
+	}
+}
+
 // leafHashes are those of C2SP tlog-tiles: of each entry of a bundle, as RFC 6962 hashes a leaf.
 func leafHashes(bundle []byte) ([][]byte, error) {
 	var entries api.EntryBundle
@@ -103,125 +145,103 @@ func leafHashes(bundle []byte) ([][]byte, error) {
 	return hashes, nil
 }
 
-const grown = 700 // records: two full bundles, and one that is not
+const grown = 700 // entries: two full bundles, and one that is not
 
-func TestFsck_AcceptsTheExport(t *testing.T) {
-	for _, size := range []int{1, 2, 255, 256, 257, 512, grown} {
-		l := newLog(t, records(size))
-		if err := accepts(t, l.dir, l.verifier, l.checkpoint); err != nil {
-			t.Errorf("fsck of %d records: %v", size, err)
-		}
+func TestExport_IsAccepted(t *testing.T) {
+	for _, size := range []int{1, 2, 255, 256, 257, 512, grown, 1 << 16, 70_000} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			l := export(t, newSigner(t), entries(size, "alpha"))
+			accepted(t, l, l.checkpoint)
+		})
 	}
 }
 
 // An older checkpoint, kept elsewhere, stands for the beginning of the same log.
-func TestFsck_AcceptsAGrownLogByAnOlderCheckpoint(t *testing.T) {
-	now := newLog(t, records(grown))
-	for _, size := range []int{1, 200, 256, 500, 600, 699} {
-		if err := accepts(t, now.dir, now.verifier, newLog(t, records(size)).checkpoint); err != nil {
-			t.Errorf("fsck by the checkpoint at %d: %v", size, err)
-		}
+func TestExport_OfAGrownLogIsAcceptedByAnOlderCheckpoint(t *testing.T) {
+	signer := newSigner(t)
+	now := export(t, signer, entries(grown, "alpha"))
+	for _, size := range []int{1, 200, 256, 500, 600, grown - 1} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			accepted(t, now, export(t, signer, entries(size, "alpha")).checkpoint)
+		})
 	}
 }
 
 // What somebody does to the exported files is seen by the checkpoint that lies beside them.
-func TestFsck_RefusesChangedFiles(t *testing.T) {
-	for _, tt := range []struct {
+func TestExport_WithChangedFilesIsRefused(t *testing.T) {
+	bundles := []struct {
 		name   string
-		change func(entries [][]byte) [][]byte // of the bundle in the middle
+		change func(bundle [][]byte) [][]byte // the one in the middle
 	}{
-		{"edit", func(e [][]byte) [][]byte { e[7][3] ^= 1; return e }},
-		{"delete", func(e [][]byte) [][]byte { return slices.Delete(e, 7, 8) }},
-		{"insert", func(e [][]byte) [][]byte { return slices.Insert(e, 7, []byte("not of the log")) }},
-		{"swap", func(e [][]byte) [][]byte { e[7], e[8] = e[8], e[7]; return e }},
-		{"truncate", func(e [][]byte) [][]byte { return e[:100] }},
-	} {
+		{"edit", func(b [][]byte) [][]byte { b[7] = bytes.Replace(b[7], []byte("alpha"), []byte("gamma"), 1); return b }},
+		{"delete", func(b [][]byte) [][]byte { return slices.Delete(b, 7, 8) }},
+		{"insert", func(b [][]byte) [][]byte { return slices.Insert(b, 7, b[7]) }},
+		{"swap", func(b [][]byte) [][]byte { b[7], b[8] = b[8], b[7]; return b }},
+		{"truncate", func(b [][]byte) [][]byte { return b[:100] }},
+	}
+	for _, tt := range bundles {
 		t.Run(tt.name, func(t *testing.T) {
-			l := newLog(t, records(grown))
+			l := export(t, newSigner(t), entries(grown, "alpha"))
 			name := filepath.Join(l.dir, "tile", "entries", "001")
-			bundle, err := os.ReadFile(name)
-			if err != nil {
+			var bundle api.EntryBundle
+			if err := bundle.UnmarshalText(read(t, name)); err != nil {
 				t.Fatal(err)
 			}
-			var entries api.EntryBundle
-			if err := entries.UnmarshalText(bundle); err != nil {
-				t.Fatal(err)
-			}
-			write(t, name, joined(tt.change(entries.Entries)))
-			refuses(t, l.dir, l.verifier, l.checkpoint)
+			write(t, name, joined(tt.change(bundle.Entries)))
+			refused(t, l, l.checkpoint)
 		})
 	}
-	for _, name := range []string{"tile/0/001", "tile/1/000.p/2", "tile/0/002.p/188"} {
-		t.Run("tile "+name, func(t *testing.T) {
-			l := newLog(t, records(grown))
+	for _, name := range []string{"tile/entries/000", "tile/entries/002.p/188", "tile/0/001", "tile/0/002.p/188", "tile/1/000.p/2"} {
+		t.Run(name, func(t *testing.T) {
+			l := export(t, newSigner(t), entries(grown, "alpha"))
 			file := filepath.Join(l.dir, filepath.FromSlash(name))
-			tile, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tile[40%len(tile)] ^= 1
+			tile := read(t, file)
+			tile[40] ^= 1
 			write(t, file, tile)
-			refuses(t, l.dir, l.verifier, l.checkpoint)
+			refused(t, l, l.checkpoint)
 			if err := os.Remove(file); err != nil {
 				t.Fatal(err)
 			}
-			refuses(t, l.dir, l.verifier, l.checkpoint)
+			refused(t, l, l.checkpoint)
 		})
 	}
 	t.Run("checkpoint", func(t *testing.T) {
-		l := newLog(t, records(grown))
-		refuses(t, l.dir, l.verifier, bytes.Replace(l.checkpoint, []byte("\n700\n"), []byte("\n699\n"), 1))
+		l := export(t, newSigner(t), entries(grown, "alpha"))
+		forged := bytes.Replace(l.checkpoint, []byte("\n700\n"), []byte("\n699\n"), 1)
+		write(t, filepath.Join(l.dir, "checkpoint"), forged)
+		refused(t, l, forged)
+	})
+	t.Run("another key", func(t *testing.T) {
+		l, other := export(t, newSigner(t), entries(grown, "alpha")), newSigner(t)
+		l.key = other.Verifier()
+		refused(t, l, l.checkpoint)
 	})
 }
 
 // Whoever has the key and the database can make another log with good checkpoints. One that was kept elsewhere shows it.
-func TestFsck_RefusesAnotherHistoryByAKeptCheckpoint(t *testing.T) {
-	known := newLog(t, records(grown))
+func TestExport_OfAnotherHistoryIsRefusedByAKeptCheckpoint(t *testing.T) {
+	signer := newSigner(t)
+	known := export(t, signer, entries(grown, "alpha"))
+	beta := entries(800, "beta")
 	for _, tt := range []struct {
 		name   string
-		change func(records [][]byte) [][]byte
+		change func(e []audit.Entry) []audit.Entry
 	}{
-		{"edit", func(r [][]byte) [][]byte { r[300] = []byte("edited"); return r }},
-		{"delete", func(r [][]byte) [][]byte { return slices.Delete(r, 300, 301) }},
-		{"insert", func(r [][]byte) [][]byte { return slices.Insert(r, 300, []byte("inserted")) }},
-		{"swap", func(r [][]byte) [][]byte { r[300], r[301] = r[301], r[300]; return r }},
-		{"truncate", func(r [][]byte) [][]byte { return r[:grown-1] }},
-		{"roll back", func(r [][]byte) [][]byte { return r[:300] }},
-		{"fork", func(r [][]byte) [][]byte { return append(r[:300], other(800)...) }},
+		{"edit", func(e []audit.Entry) []audit.Entry { e[300] = beta[300]; return e }},
+		{"delete", func(e []audit.Entry) []audit.Entry { return slices.Delete(e, 300, 301) }},
+		{"delete and go on", func(e []audit.Entry) []audit.Entry { return append(slices.Delete(e, 300, 301), beta[:5]...) }},
+		{"insert", func(e []audit.Entry) []audit.Entry { return slices.Insert(e, 300, beta[300]) }},
+		{"swap", func(e []audit.Entry) []audit.Entry { e[300], e[301] = e[301], e[300]; return e }},
+		{"truncate", func(e []audit.Entry) []audit.Entry { return e[:grown-1] }},
+		{"roll back", func(e []audit.Entry) []audit.Entry { return e[:300] }},
+		{"fork", func(e []audit.Entry) []audit.Entry { return append(e[:300], beta...) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			forged := newLog(t, tt.change(records(grown)))
-			if err := accepts(t, forged.dir, forged.verifier, forged.checkpoint); err != nil {
-				t.Fatalf("the forger's own checkpoint: %v; want a log that is good in itself", err)
-			}
-			refuses(t, forged.dir, forged.verifier, known.checkpoint)
+			forged := export(t, signer, tt.change(entries(grown, "alpha")))
+			accepted(t, forged, forged.checkpoint) // it is good in itself
+			refused(t, forged, known.checkpoint)
 		})
 	}
-}
-
-func refuses(t *testing.T, dir string, verifier note.Verifier, checkpoint []byte) {
-	t.Helper()
-	err := accepts(t, dir, verifier, checkpoint)
-	if err == nil {
-		t.Error("fsck accepts it")
-		return
-	}
-	why, _, _ := strings.Cut(err.Error(), "\n")
-	t.Log(why)
-}
-
-func records(n int) (all [][]byte) {
-	for i := range n {
-		all = append(all, fmt.Appendf(nil, `{"n":%d,"actor":"alpha","action":"send"}`, i))
-	}
-	return all
-}
-
-func other(n int) (all [][]byte) {
-	for i := range n {
-		all = append(all, fmt.Appendf(nil, `{"n":%d,"actor":"beta","action":"send"}`, i))
-	}
-	return all
 }
 
 // joined makes an entry bundle: each entry behind its length.
@@ -231,6 +251,15 @@ func joined(entries [][]byte) (bundle []byte) {
 		bundle = append(bundle, e...)
 	}
 	return bundle
+}
+
+func read(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 func write(t *testing.T, name string, data []byte) {

@@ -4,13 +4,15 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
 // invent makes a text that expr matches, leaving aside what stands around it: anchors and word boundaries are not looked at,
 // so the caller has to see whether it really matches.
 func invent(r *rand.Rand, expr *regexp.Regexp) string {
-	tree, err := syntax.Parse(expr.String(), syntax.Perl)
+	// Most rules match any case, for names; vendors write what they make in the case that the expression is written in.
+	tree, err := syntax.Parse(strings.ReplaceAll(expr.String(), "(?i)", ""), syntax.Perl)
 	if err != nil {
 		panic(err) // it was compiled
 	}
@@ -34,7 +36,7 @@ func grow(r *rand.Rand, b *strings.Builder, e *syntax.Regexp) {
 	case syntax.OpCharClass:
 		b.WriteRune(letter(r, e.Rune))
 	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
-		b.WriteRune(letter(r, []rune{'a', 'z'}))
+		b.WriteByte('.') // in an address, somebody forgot the backslash
 	case syntax.OpStar:
 		repeat(0, -1)
 	case syntax.OpPlus:
@@ -54,6 +56,9 @@ func grow(r *rand.Rand, b *strings.Builder, e *syntax.Regexp) {
 
 // letter gives one of ranges: of ASCII, and printable, where there is such.
 func letter(r *rand.Rand, ranges []rune) rune {
+	if slices.Equal(ranges, []rune("09AFaf")) {
+		ranges = []rune("09af") // nobody mixes the cases of hex digits
+	}
 	var seen []rune
 	for i := 0; i < len(ranges); i += 2 {
 		for c := max(ranges[i], ' '); c <= min(ranges[i+1], '~'); c++ {

@@ -1,93 +1,73 @@
 package oracle_test
 
 import (
-	"encoding/base64"
 	"fmt"
-	"math/rand/v2"
+	"iter"
+	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+	"time"
 
-	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"agentbridge/internal/audit"
 )
 
-const origin = "bridge.example/audit"
-
-// A log is an export in a directory, and the newest checkpoint.
+// A log is what a bridge exported.
 type log struct {
 	dir        string
-	verifier   note.Verifier
-	checkpoint []byte
+	key        *audit.Verifier
+	checkpoint []byte // the one in dir
 }
 
-// newLog writes records as C2SP tlog-tiles.
-func newLog(t *testing.T, records [][]byte) log {
+const logName = "conv_0123456789abcdef"
+
+// export writes entries as the log of a bridge with this key.
+func export(t *testing.T, signer *audit.Signer, entries []audit.Entry) log {
 	t.Helper()
-	l := log{dir: t.TempDir()}
-	var hashes hashes
-	for i, record := range records {
-		more, err := tlog.StoredHashes(int64(i), record, hashes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		hashes = append(hashes, more...)
+	l := log{dir: t.TempDir(), key: signer.Verifier()}
+	put := func(name string, data []byte) error {
+		write(t, filepath.Join(l.dir, filepath.FromSlash(name)), data)
+		return nil
 	}
-	size := int64(len(records))
-	for _, tile := range tlog.NewTiles(8, 0, size) {
-		data, err := tlog.ReadTileData(tile, hashes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.write(t, strings.TrimPrefix(tile.Path(), "tile/8/"), data)
-		if tile.L == 0 {
-			first := tile.N << 8
-			tile.L = -1
-			l.write(t, strings.Replace(strings.TrimPrefix(tile.Path(), "tile/8/"), "data", "entries", 1), joined(records[first:first+int64(tile.W)]))
+	sign := func(size int64, root tlog.Hash) ([]byte, error) {
+		return audit.Checkpoint{Origin: audit.Origin(signer.Name(), logName), Size: size, Root: root}.Sign(signer)
+	}
+	var records iter.Seq2[[]byte, error] = func(yield func([]byte, error) bool) {
+		for n, e := range entries {
+			e.N = int64(n)
+			if !yield(e.Record(), nil) {
+				return
+			}
 		}
 	}
-	root, err := tlog.TreeHash(size, hashes)
-	if err != nil {
+	if err := audit.WriteTiles(put, records, sign); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("%s\n%d\n%s\n", origin, size, base64.StdEncoding.EncodeToString(root[:]))
-	signer, verifier := keys(t)
-	l.verifier = verifier
-	if l.checkpoint, err = note.Sign(&note.Note{Text: text}, signer); err != nil {
+	var err error
+	if l.checkpoint, err = os.ReadFile(filepath.Join(l.dir, "checkpoint")); err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
 
-// keys are the same in every log of this program, as a forger with the key has them.
-func keys(t *testing.T) (note.Signer, note.Verifier) {
+// newSigner makes a key. A forger has it, too: what is tested is what a checkpoint shows that was kept elsewhere.
+func newSigner(t *testing.T) *audit.Signer {
 	t.Helper()
-	private, public, err := note.GenerateKey(rand.NewChaCha8([32]byte{}), origin)
+	signer, err := audit.NewKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := note.NewVerifier(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, verifier
+	return signer
 }
 
-func (l log) write(t *testing.T, name string, data []byte) {
-	t.Helper()
-	write(t, filepath.Join(l.dir, "tile", filepath.FromSlash(name)), data)
-}
-
-// hashes are those of a log, by their stored index.
-type hashes []tlog.Hash
-
-func (h hashes) ReadHashes(indexes []int64) (found []tlog.Hash, err error) {
-	for _, i := range indexes {
-		found = append(found, h[i])
+// entries are n of them, all by actor.
+func entries(n int, actor string) (all []audit.Entry) {
+	for i := range n {
+		all = append(all, audit.Entry{
+			Log: logName, At: time.Date(2026, 11, 20, 9, 0, i, 0, time.UTC), Actor: actor, Action: "send",
+			Subject: fmt.Sprintf("msg_%016x", i), Facts: map[string]string{"to": "gamma"},
+		})
 	}
-	return found, nil
+	return all
 }
