@@ -1,14 +1,9 @@
 package audit
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"time"
 	"unicode/utf8"
 )
 
@@ -51,33 +46,6 @@ func (e Entry) Record() []byte {
 		b = append(b, '}')
 	}
 	return append(b, '}')
-}
-
-// ParseRecord gives the entry whose record this is, and an error for any bytes that [Entry.Record] would not have written, down
-// to a space.
-func ParseRecord(record []byte) (Entry, error) {
-	var r struct {
-		V       int               `json:"v"`
-		Log     string            `json:"log"`
-		N       int64             `json:"n"`
-		At      time.Time         `json:"at"`
-		Actor   string            `json:"actor"`
-		Action  string            `json:"action"`
-		Subject string            `json:"subject"`
-		Facts   map[string]string `json:"facts"`
-	}
-	if err := json.Unmarshal(record, &r); err != nil {
-		return Entry{}, fmt.Errorf("parse record: %w", err)
-	}
-	if r.V != recordVersion {
-		return Entry{}, fmt.Errorf("parse record: version %d, and this program reads version %d", r.V, recordVersion)
-	}
-	e := Entry{Log: r.Log, N: r.N, At: r.At.UTC(), Actor: r.Actor, Action: r.Action, Subject: r.Subject, Facts: r.Facts}
-	// The decoder forgives spaces, double keys, other orders and unknown fields. Writing the entry again forgives nothing.
-	if !bytes.Equal(e.Record(), record) {
-		return Entry{}, errors.New("parse record: not in canonical form")
-	}
-	return e, nil
 }
 
 // appendString appends s as a JSON string.

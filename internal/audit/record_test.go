@@ -1,9 +1,13 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,11 +142,70 @@ func TestParseRecord_RefusesWhatRecordWouldNotWrite(t *testing.T) {
 	}
 }
 
+// parseJSON is ParseRecord with an ordinary JSON reader: what it accepts, and as what, is what ParseRecord must.
+func parseJSON(record []byte) (Entry, error) {
+	var r struct {
+		V       int               `json:"v"`
+		Log     string            `json:"log"`
+		N       int64             `json:"n"`
+		At      time.Time         `json:"at"`
+		Actor   string            `json:"actor"`
+		Action  string            `json:"action"`
+		Subject string            `json:"subject"`
+		Facts   map[string]string `json:"facts"`
+	}
+	if err := json.Unmarshal(record, &r); err != nil {
+		return Entry{}, fmt.Errorf("parse record: %w", err)
+	}
+	if r.V != recordVersion {
+		return Entry{}, fmt.Errorf("parse record: version %d, and this program reads version %d", r.V, recordVersion)
+	}
+	e := Entry{Log: r.Log, N: r.N, At: r.At.UTC(), Actor: r.Actor, Action: r.Action, Subject: r.Subject, Facts: r.Facts}
+	// The decoder forgives spaces, double keys, other orders and unknown fields. Writing the entry again forgives nothing.
+	if !bytes.Equal(e.Record(), record) {
+		return Entry{}, errors.New("parse record: not in canonical form")
+	}
+	return e, nil
+}
+
+// agree holds the two readers against each other.
+func agree(t interface{ Errorf(string, ...any) }, record []byte) {
+	got, err := ParseRecord(record)
+	want, wantErr := parseJSON(record)
+	if (err == nil) != (wantErr == nil) || !reflect.DeepEqual(got, want) {
+		t.Errorf("ParseRecord(%q) = %+v, %v; a JSON reader gives %+v, %v", record, got, err, want, wantErr)
+	}
+}
+
+func TestParseRecord_ReadsWhatAJSONReaderReads(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		record := entries().Draw(t, "entry").Record()
+		agree(t, record)
+		for range 20 {
+			damaged := slices.Clone(record)
+			at := rapid.IntRange(0, len(record)-1).Draw(t, "at")
+			switch rapid.IntRange(0, 3).Draw(t, "way") {
+			case 0:
+				damaged[at] = rapid.Byte().Draw(t, "byte")
+			case 1:
+				damaged = slices.Delete(damaged, at, at+1)
+			case 2:
+				damaged = slices.Insert(damaged, at, rapid.SampledFrom([]byte(`0123456789-+.",:{}\\uabf`)).Draw(t, "byte"))
+			case 3:
+				damaged[at] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+			}
+			agree(t, damaged)
+		}
+	})
+}
+
 func FuzzParseRecord(f *testing.F) {
 	f.Add(sample(0).Record())
 	f.Add(Entry{Actor: "\"\\\x00é"}.Record())
 	f.Add([]byte(`{"v":1}`))
+	f.Add([]byte(strings.Replace(string(sample(0).Record()), "ada", `\u009f\"\\é`, 1)))
 	f.Fuzz(func(t *testing.T, record []byte) {
+		agree(t, record)
 		e, err := ParseRecord(record)
 		if err != nil {
 			return
@@ -204,5 +267,15 @@ func TestContentHash_RefusesAGuessableKey(t *testing.T) {
 			}()
 			ContentHash(key, "secret")
 		}()
+	}
+}
+
+func BenchmarkParseRecord(b *testing.B) {
+	record := sample(0).Record()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseRecord(record); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -137,7 +137,7 @@ func TestVerify_SaysWhatIsWrong(t *testing.T) {
 		{"damaged", func(log [][]byte) [][]byte {
 			log[17] = []byte("gone")
 			return log
-		}, []string{"entry 17 cannot be read: parse record: invalid character 'g' looking for beginning of value", "the entries do not hash to the head"}},
+		}, []string{"entry 17 cannot be read: parse record: not in canonical form at byte 0", "the entries do not hash to the head"}},
 		{"one missing", func(log [][]byte) [][]byte {
 			return slices.Delete(log, 17, 18)
 		}, []string{"entry 18 stands where number 17 should be", "the log has 40 entries, its head says 41"}},
