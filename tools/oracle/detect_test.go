@@ -87,7 +87,7 @@ func TestScanner_MasksWhatGitleaksRulesDescribe(t *testing.T) {
 
 // corpora are the cases of all corpora.
 func corpora(seed uint64) []corpus.Case {
-	return slices.Concat(corpus.House(seed).Cases)
+	return slices.Concat(corpus.House(seed).Cases, corpus.Reviewer(seed).Cases)
 }
 
 func detector(t *testing.T) *detect.Detector {

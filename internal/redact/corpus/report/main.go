@@ -20,6 +20,7 @@ var goals = []struct {
 	recall float64
 }{
 	{corpus.House, 0.95},
+	{corpus.Reviewer, 0.85}, // its author had not seen the rules
 }
 
 const (
