@@ -50,8 +50,8 @@ func NewHub(server, token string, heartbeat time.Duration) (*Hub, error) {
 	case u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "":
 		return nil, bridge.Errorf(bridge.Invalid, "the hub's address is not that of a hub").WithHint("%s", hint)
 	case u.Scheme == "http" && !onLoopback(u.Hostname()):
-		return nil, bridge.Errorf(bridge.Invalid, "connect to %s without TLS: the token would cross the network in clear", u.Host).
-			WithHint("use https, or ssh -L 7483:127.0.0.1:7483 %s and then http://127.0.0.1:7483", u.Hostname())
+		return nil, bridge.Errorf(bridge.Invalid, "connect without TLS: the token would cross the network in clear").
+			WithHint("use https, or ssh -L 7483:127.0.0.1:7483 HOST and then http://127.0.0.1:7483")
 	}
 	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/mcp")
 	u.RawPath = ""

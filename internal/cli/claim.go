@@ -21,6 +21,9 @@ func (p *program) claim(ctx context.Context, o *opened) (bridge.Caller, error) {
 		if err := checkFileName(p.as); err != nil {
 			return bridge.Caller{}, err
 		}
+		if o.svc.Redact(p.as) != p.as {
+			return bridge.Caller{}, bridge.Errorf(bridge.Invalid, "the agent's name looks like a secret").WithHint("choose a name that is not a token or key")
+		}
 		// Who says the name shares it. That somebody holds it is all that others need to know.
 		o.hold(p.as, false)
 		return o.local(ctx, p.as)
@@ -29,7 +32,11 @@ func (p *program) claim(ctx context.Context, o *opened) (bridge.Caller, error) {
 	if err != nil {
 		return bridge.Caller{}, bridge.Errorf(bridge.Invalid, "find working directory: %w", err).WithHint("give a name with --as NAME")
 	}
-	name, err := o.freeName(ctx, agentName(filepath.Base(dir)))
+	name := agentName(filepath.Base(dir))
+	if o.svc.Redact(name) != name {
+		name = unnamed
+	}
+	name, err = o.freeName(ctx, name)
 	if err != nil {
 		return bridge.Caller{}, err
 	}
@@ -76,6 +83,9 @@ func (o *opened) hold(name string, alone bool) (bool, error) {
 	return true, nil
 }
 
+// unnamed is an agent that its directory gives no name.
+const unnamed = "agent"
+
 // agentName makes a name of a directory's.
 func agentName(dir string) string {
 	name := strings.Map(func(r rune) rune {
@@ -86,7 +96,7 @@ func agentName(dir string) string {
 	}, dir)
 	name = strings.Trim(name[:min(len(name), maxName)], ".-")
 	if name == "" || slices.Contains([]string{bridge.PersonName, bridge.ProgramName}, name) {
-		return "agent"
+		return unnamed
 	}
 	return name
 }

@@ -121,10 +121,10 @@ type statusLine struct {
 func (l *statusLine) show(line string, news bool) {
 	switch {
 	case l.terminal:
-		fmt.Fprintf(l.p.stderr, "\r\x1b[K%s", l.fit(line))
+		fmt.Fprintf(l.p.stderr, "\r\x1b[K%s", l.fit(masked(line)))
 		l.shown = true
 	case news:
-		l.p.tell("%s", line)
+		l.p.tell("%s", masked(line)) // the hub's address is in it
 	}
 }
 

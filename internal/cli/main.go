@@ -72,7 +72,8 @@ func (p *program) finish(err error) int {
 	if _, ok := errors.AsType[*bridge.Error](err); !ok && (!p.began || strings.HasPrefix(err.Error(), "if any flags in the group")) {
 		err = bridge.Errorf(bridge.Invalid, "%s", err).WithHint("see agentbridge --help")
 	}
-	e := bridge.AsError(err)
+	e := new(*bridge.AsError(err))
+	e.Message = masked(e.Message) // paths and arguments may be in it
 	if e.Code == bridge.Internal {
 		p.log.Error("internal error", "error", masked(err.Error()))
 	}

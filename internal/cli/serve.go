@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"path"
 	"sync"
 	"time"
 
@@ -55,7 +56,7 @@ func (p *program) serve(ctx context.Context) error {
 	dog.Metrics, dog.Health = daemon.NewMetrics(o.svc, build().Version, p.log), daemon.NewHealth(o.svc, dog.Every, p.log)
 	mux.Handle("GET /metrics", daemon.Local(dog.Metrics.Handler()))
 	mux.Handle("GET /healthz", daemon.Local(dog.Health))
-	hub := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	hub := &http.Server{Handler: straight(mux), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -80,11 +81,23 @@ func (p *program) serve(ctx context.Context) error {
 	return nil
 }
 
+// straight refuses addresses that the mux would put in order by a redirect, which says them again: they may hold anything.
+func straight(mux http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path.Clean(r.URL.Path) {
+			http.NotFound(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+}
+
 // listenLocally listens on a loopback address and refuses every other: tokens would cross the network in clear.
 func listenLocally(address string) (net.Listener, error) {
 	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
-		return nil, bridge.Errorf(bridge.Invalid, "listen on %s: %w", address, err).WithHint("write it like 127.0.0.1:7483")
+		// Not shown, nor what is said of it: the words of a secret in the wrong place are torn apart there.
+		return nil, bridge.Errorf(bridge.Invalid, "listen: there is no such address").WithHint("write it like 127.0.0.1:7483")
 	}
 	if !resolved.IP.IsLoopback() {
 		return nil, bridge.Errorf(bridge.Invalid, "listen on %s: tokens and messages would cross the network in clear", address).

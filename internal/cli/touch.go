@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -15,10 +17,10 @@ func touchable(path string) error {
 	}
 	info, err := os.Stat(filepath.Dir(path))
 	if err != nil || !info.IsDir() {
-		return untouched("%s is no directory", filepath.Dir(path))
+		return untouched("it would not be in a directory")
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return untouched("%s is no ordinary file", path) // a pipe would wait for its reader
+		return untouched("it is no ordinary file") // a pipe would wait for its reader
 	}
 	return nil
 }
@@ -33,11 +35,15 @@ func touch(path string) error {
 		err = os.Chtimes(path, time.Time{}, time.Now())
 	}
 	if err != nil {
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			err = at.Err
+		}
 		return untouched("%w", err)
 	}
 	return nil
 }
 
+// untouched does not show the path: part of a secret that was pasted there may not look like one.
 func untouched(format string, args ...any) error {
 	return bridge.Errorf(bridge.Invalid, "touch: "+format, args...).WithHint("name a file that you can write to; what was read waits for the next check")
 }

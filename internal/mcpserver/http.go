@@ -96,7 +96,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	}
 	x.gone, x.end = context.WithCancel(r.Context())
 	defer x.end()
-	body := newStream(w, func() bool { return s.answers.holds(x) }, func() bool { s.answers.nearly(x); return r.Context().Err() == nil })
+	body := newStream(w, func() bool { return s.answers.holds(x) }, func() bool { s.answers.nearly(x); return r.Context().Err() == nil }, s.cleanAnswer)
 	x.opened = body.open
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	if r.Method != http.MethodPost {

@@ -56,7 +56,7 @@ func New(svc *bridge.Service, o Options) *Server {
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.mcp = mcp.NewServer(&mcp.Implementation{Name: "agentbridge", Title: "agentbridge", Version: o.Version}, &mcp.ServerOptions{
 		Instructions: instructions,
-		Logger:       slog.New(atLeast{s.log.Handler(), slog.LevelWarn}), // below, it tells of every request
+		Logger:       slog.New(careful{s.log.Handler(), s, slog.LevelWarn}), // below, it tells of every request
 		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}, Resources: &mcp.ResourceCapabilities{Subscribe: true}},
 		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
 
@@ -121,9 +121,11 @@ func (s *Server) receive(next mcp.MethodHandler) mcp.MethodHandler {
 				s.cancelled(x, r.Params.RequestID)
 			}
 		case *mcp.SubscriptionsListenRequest:
-			return s.listen(ctx, r)
+			res, err := s.listen(ctx, r)
+			return res, s.cleanError(err)
 		}
-		return next(ctx, method, req)
+		res, err := next(ctx, method, req)
+		return res, s.cleanError(err)
 	}
 }
 
@@ -143,19 +145,3 @@ func (s *Server) cancelled(x *exchange, requestID any) {
 		s.giveBack(x.caller, lost)
 	}
 }
-
-// atLeast lets only records of a level or above through.
-type atLeast struct {
-	slog.Handler
-	level slog.Level
-}
-
-func (h atLeast) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= h.level && h.Handler.Enabled(ctx, l)
-}
-
-func (h atLeast) WithAttrs(a []slog.Attr) slog.Handler {
-	return atLeast{h.Handler.WithAttrs(a), h.level}
-}
-
-func (h atLeast) WithGroup(n string) slog.Handler { return atLeast{h.Handler.WithGroup(n), h.level} }

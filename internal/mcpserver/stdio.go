@@ -172,12 +172,15 @@ func (c *stdioConn) arrived(req *jsonrpc.Request) bool {
 
 // Write writes a message whole, or fails. The answer that holds something goes in two parts, see [answers].
 func (c *stdioConn) Write(_ context.Context, msg jsonrpc.Message) error {
+	res, ok := msg.(*jsonrpc.Response)
+	if ok && res.Error != nil {
+		res.Error = c.cleanError(res.Error)
+	}
 	data, err := jsonrpc.EncodeMessage(msg)
 	if err != nil {
 		return err
 	}
 	data = append(data, '\n')
-	res, ok := msg.(*jsonrpc.Response)
 	if !ok {
 		return c.put(data)
 	}

@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"bytes"
 	"net/http"
 	"sync"
 	"time"
@@ -16,19 +17,21 @@ type stream struct {
 	flush  func() error
 	holds  func() bool // whether what is written now is an answer that must be known to have gone out
 	nearly func() bool // called when all but its last byte was written; false: the client went away
+	clean  func(status int, p []byte) []byte
 	beat   *time.Timer
 
 	mu     sync.Mutex // guards the ResponseWriter and all below
 	ready  bool       // the SDK has set the headers and answers as a stream
 	begun  bool       // headers were sent
+	status int        // 0: not set, so 200
 	ended  bool       // the handler returned
 	whole  bool       // such an answer was written to its last byte
 	failed bool       // a write failed
 	wrote  time.Time  // when something was written last
 }
 
-func newStream(w http.ResponseWriter, holds, nearly func() bool) *stream {
-	s := &stream{ResponseWriter: w, flush: http.NewResponseController(w).Flush, holds: holds, nearly: nearly}
+func newStream(w http.ResponseWriter, holds, nearly func() bool, clean func(int, []byte) []byte) *stream {
+	s := &stream{ResponseWriter: w, flush: http.NewResponseController(w).Flush, holds: holds, nearly: nearly, clean: clean}
 	s.beat = time.AfterFunc(keepAliveEvery, s.keepAlive)
 	return s
 }
@@ -53,6 +56,7 @@ func (s *stream) WriteHeader(status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begin()
+	s.status = status
 	s.ResponseWriter.WriteHeader(status)
 }
 
@@ -63,6 +67,10 @@ func (s *stream) Write(p []byte) (int, error) {
 	s.begin()
 	s.ready = true
 	if len(p) == 0 || !s.holds() {
+		if clean := s.clean(s.status, p); !bytes.Equal(clean, p) {
+			_, err := s.put(clean)
+			return len(p), err // all of it was dealt with
+		}
 		return s.put(p)
 	}
 	n, err := s.put(p[:len(p)-1])
