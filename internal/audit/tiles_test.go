@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"maps"
@@ -241,21 +242,27 @@ func (b burning) Open(name string) (fs.File, error) {
 	return b.MapFS.Open(name)
 }
 
-// Whatever is in a bundle, reading it ends, and gives what was written or says so.
+// Whatever is in a bundle, reading it ends, and gives all of it or says so.
 func FuzzReadTiles(f *testing.F) {
-	key := newKey(f)
-	whole := exported(f, key, sampleLog, logOf(3))
-	f.Add(whole["tile/entries/000.p/3"].Data, whole["tile/0/000.p/3"].Data)
-	f.Add([]byte{0, 0, 0, 0, 0, 0}, []byte{})
-	f.Add([]byte{0xff, 0xff, 1}, bytes.Repeat([]byte{7}, 97))
-	f.Fuzz(func(t *testing.T, bundle, hashes []byte) {
-		files := maps.Clone(whole)
-		files["tile/entries/000.p/3"] = &fstest.MapFile{Data: bundle}
-		files["tile/0/000.p/3"] = &fstest.MapFile{Data: hashes}
-		_, err := VerifyTiles(files, []*Verifier{key.Verifier()})
-		same := bytes.Equal(bundle, whole["tile/entries/000.p/3"].Data) && bytes.Equal(hashes, whole["tile/0/000.p/3"].Data)
-		if same != (err == nil) {
-			t.Errorf("VerifyTiles of %q and %x = %v", bundle, hashes, err)
+	f.Add([]byte("\x00\x01a\x00\x00\x00\x02bc"))
+	f.Add([]byte{0, 0, 0, 0, 0, 0})
+	f.Add([]byte{0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, bundle []byte) {
+		const size = 3
+		var again []byte
+		n := 0
+		for record, err := range ReadTiles(fstest.MapFS{tilePath(tileEntries, 0, size): {Data: bundle}}, size) {
+			if err != nil {
+				if !errors.Is(err, errTile) {
+					t.Errorf("ReadTiles of %q = %v", bundle, err)
+				}
+				return
+			}
+			n++
+			again = append(binary.BigEndian.AppendUint16(again, uint16(len(record))), record...)
+		}
+		if n != size || !bytes.Equal(again, bundle) {
+			t.Errorf("%q was read as the %d records of %q", bundle, n, again)
 		}
 	})
 }
