@@ -69,6 +69,7 @@ var measures = []measure{
 	{name: "start", take: (*bench).start},
 	{name: "send", take: (*bench).send},
 	{name: "redact", take: (*bench).redact},
+	{name: "audit", take: (*bench).audit},
 	{name: "task", take: (*bench).task},
 	{name: "wake", take: (*bench).wake},
 	{name: "crowd", take: (*bench).crowd},
