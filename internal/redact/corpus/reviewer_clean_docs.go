@@ -27,7 +27,7 @@ func reviewerPlaceholders() []reviewerClean {
 		{"placeholder-in-place", []string{
 			"postgres://user:${DB_PASSWORD}@localhost:5432/app", "https://<user>:<password>@git.example.com/app.git", "curl -H 'Authorization: Bearer <your-token>' https://api.example.com", "Authorization: Bearer $ACCESS_TOKEN", "mysql -u root -p\"$MYSQL_PWD\" shop",
 			"redis://:${REDIS_PASSWORD}@cache:6379/0", "curl -u \"$USER:$PASS\" https://ci.example.com", "sshpass -p \"$SSH_PASS\" ssh deploy@web1", "mongodb://{user}:{password}@{host}/admin", "docker login -u ci -p $CI_TOKEN registry.example.com",
-			"AccountName=acme;AccountKey=<account-key>;EndpointSuffix=core.windows.net", "https://hooks.example.com/services/T.../B.../...", "npm config set //registry.npmjs.org/:_authToken=${NPM_TOKEN}", "amqp://{{ user }}:{{ password }}@mq/", "Password: ********",
+			"AccountName=acme;AccountKey=<account-key>;EndpointSuffix=core.windows.net", "https://hooks.example.com/services/T.../B.../...", "npm config set //npm.example.org/:_authToken=${NPM_TOKEN}", "amqp://{{ user }}:{{ password }}@mq/", "Password: ********",
 		}},
 	}
 }

@@ -16,7 +16,7 @@ func reviewerTokens() []reviewerKind {
 		{"gitlab-trigger", "gl" + "ptt-«hex:40»", []string{"curl -X POST -F token=«s» -F ref=main https://gitlab.example.com/api/v4/projects/9/trigger/pipeline"}},
 		{"bitbucket-app-password", "AT" + "BB«an:24»«HEX:8»", nil},
 		{"atlassian-api", "«atlassian:AT" + "ATT3xFfGF0»", []string{"curl -u jane@example.com:«s» https://acme.atlassian.net/rest/api/3/myself"}},
-		{"npm-token", "«sum62:np" + "m_»", []string{"//registry.npmjs.org/:_authToken=«s»"}},
+		{"npm-token", "«sum62:np" + "m_»", []string{"//npm.example.org/:_authToken=«s»"}},
 		{"pypi-token", "py" + "pi-AgEIcHlwaS5vcmc«url:150»", []string{"[pypi]\nusername = __token__\npassword = «s»", "twine upload -u __token__ -p «s» dist/*"}},
 		{"rubygems-key", "ruby" + "gems_«hex:48»", []string{"---\n:rubygems_api_key: «s»"}},
 		{"nuget-key", "oy" + "2«ln:43»", []string{"dotnet nuget push App.1.0.nupkg --api-key «s» --source nuget.org"}},
