@@ -7,8 +7,8 @@ package corpus
 // A Case is one text that an agent might write.
 type Case struct {
 	Kind    string   // of a secret: what it is, "github-pat"; of a clean text: what the text is, "go-code"
-	Text    string   // valid for redact.Redact, and sanitised already
-	Secrets []string // what a reader of the masked text must not learn, each a part of Text; none: Text must stay as it is
+	Text    string   // valid for redact.Redact
+	Secrets []string // what a reader must not learn, each a part of the sanitised Text; none: that must stay as it is
 }
 
 // A Corpus is what one author thought of.
