@@ -23,7 +23,13 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"agentbridge": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
-		"keen":        func() { os.Exit(keen(os.Args[1:])) },
+		"redeem": func() {
+			if err := redeem(os.Args[1:], os.Stdin, os.Stdout); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		},
+		"keen": func() { os.Exit(keen(os.Args[1:])) },
 	})
 }
 
