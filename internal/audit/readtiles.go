@@ -76,7 +76,8 @@ func readPlain(fsys fs.FS, path string, limit int) ([]byte, error) {
 // say, which show a log that was signed anew. The report names the log. Its error is [ErrBroken] or of [OpenCheckpoint] where the
 // directory is at fault, and any other is of the reading.
 //
-// Nothing outside of fsys is read, whatever is in it; files beside "checkpoint" and "tile" are not looked at.
+// What is read are plain files of names made from the checkpoint's size; a link anywhere below "tile" is a fault, and not followed.
+// Files beside "checkpoint" and "tile" are not looked at.
 func VerifyTiles(fsys fs.FS, keys []*Verifier, marks ...Mark) (Report, error) {
 	note, err := readPlain(fsys, tileCheckpoint, maxNote)
 	if errors.Is(err, errTile) {
@@ -93,12 +94,25 @@ func VerifyTiles(fsys fs.FS, keys []*Verifier, marks ...Mark) (Report, error) {
 	if v.Log == "" {
 		return v.Report, fmt.Errorf("verify tiles: %w: its origin %q names no log of the key's", ErrNotCheckpoint, cp.Origin)
 	}
-	if err := v.strangers(fsys, cp.Size); err != nil {
+	err = v.strangers(fsys, cp.Size)
+	if err == nil {
+		err = v.readTiles(fsys, cp.Size)
+	}
+	switch {
+	case errors.Is(err, errTile): // of the rest nothing can be said
+		v.find("%v", err)
+		return v.Report, v.broken()
+	case err != nil:
 		return v.Report, fmt.Errorf("verify tiles of %s: %w", v.Log, err)
 	}
+	return v.verdict("checkpoint", cp.Size, cp.Root)
+}
+
+// readTiles reads the entries, and beside them the tiles that they should give.
+func (v *verifier) readTiles(fsys fs.FS, size int64) error {
 	t := newTiler(func(path string, data []byte) error { return v.compare(fsys, path, data) })
-	err = v.read(func(yield func([]byte, error) bool) {
-		for record, err := range ReadTiles(fsys, cp.Size) {
+	return v.read(func(yield func([]byte, error) bool) {
+		for record, err := range ReadTiles(fsys, size) {
 			if err == nil {
 				err = t.add(record)
 			}
@@ -110,13 +124,6 @@ func VerifyTiles(fsys fs.FS, keys []*Verifier, marks ...Mark) (Report, error) {
 			yield(nil, err)
 		}
 	})
-	switch {
-	case errors.Is(err, errTile):
-		v.find("%v", err)
-	case err != nil:
-		return v.Report, err
-	}
-	return v.verdict("checkpoint", cp.Size, cp.Root)
 }
 
 // compare finds a tile that is not what the entries give. That of entries they came from.
@@ -136,14 +143,20 @@ func (v *verifier) compare(fsys fs.FS, path string, want []byte) error {
 	return nil
 }
 
-// strangers finds files that are no part of a log of this size.
+// strangers finds links, and files that are no part of a log of this size.
 func (v *verifier) strangers(fsys fs.FS, size int64) error {
+	// Walking a directory begins by following a link to one.
+	if info, err := fs.Lstat(fsys, tileDir); err == nil && !info.IsDir() {
+		return fmt.Errorf("%w: %s is no directory", errTile, tileDir)
+	}
 	return fs.WalkDir(fsys, tileDir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && path == tileDir:
 			return nil // what is missing is found by reading it
 		case err != nil:
 			return err
+		case !d.IsDir() && !d.Type().IsRegular():
+			return fmt.Errorf("%w: %q is neither a file nor a directory", errTile, path)
 		case !d.IsDir() && !tileWanted(path, size):
 			v.find("%q is no part of a log of %d entries", path, size)
 		}

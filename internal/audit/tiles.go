@@ -43,8 +43,7 @@ func tilePath(level string, n int64, width int) string {
 
 // tileWanted reports whether a log of this size has a file of this path.
 func tileWanted(path string, size int64) bool {
-	path, _ = strings.CutPrefix(path, tileDir+"/")
-	level, index, _ := strings.Cut(path, "/")
+	level, index, _ := strings.Cut(strings.TrimPrefix(path, tileDir+"/"), "/")
 	l := 0
 	if level != tileEntries {
 		var err error
@@ -63,7 +62,7 @@ func tileWanted(path string, size int64) bool {
 	}
 	width := min(hashes-n*tileWidth, tileWidth)
 	// Numbers have many texts; a tile has one.
-	return width > 0 && tileDir+"/"+path == tilePath(level, n, int(width))
+	return width > 0 && path == tilePath(level, n, int(width))
 }
 
 // tiler makes the tiles of a log while it is read. It holds one tile of each level and one bundle of entries.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -100,7 +102,7 @@ func TestTilePath_IsThatOfTheSpecification(t *testing.T) {
 	for _, path := range []string{
 		"tile/0/273", "tile/0/273.p/111", "tile/0/273.p/0", "tile/0/273.p/256", "tile/0/274", "tile/1/001", "tile/3/000.p/0", "tile/8/000", "tile/-1/000", "tile/00/000",
 		"tile/0/0", "tile/0/0000", "tile/0/x000/000", "tile/0/000.p/", "tile/0/000.p/256", "tile/0/000.txt", "tile/0/../0/000", "tile/entries", "tile/0", "tile/",
-		"tile/0/", "tile/data/000", "tile/0/9223372036854775807", "tile/0/-01", "tile/0/x-00/001",
+		"tile/0/", "tile/data/000", "0/000", "", "checkpoint", "/tile/0/000", "tile/0/9223372036854775807", "tile/0/-01", "tile/0/x-00/001",
 	} {
 		if tileWanted(path, 70_000) {
 			t.Errorf("%s is part of a log of 70000", path)
@@ -242,6 +244,69 @@ func (b burning) Open(name string) (fs.File, error) {
 	return b.MapFS.Open(name)
 }
 
+// A directory from a stranger may have links in it. None is followed, neither of a file nor of a directory on the way.
+func TestVerifyTiles_FollowsNoLink(t *testing.T) {
+	key := newKey(t)
+	for _, link := range []string{"checkpoint", "tile", "tile/0", "tile/entries", "tile/entries/000", "tile/entries/001.p", "tile/0/000", "tile/1/000.p/1"} {
+		t.Run(link, func(t *testing.T) {
+			dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "moved")
+			if err := os.CopyFS(dir, exported(t, key, sampleLog, logOf(300))); err != nil {
+				t.Fatal(err)
+			}
+			if report, err := VerifyTiles(os.DirFS(dir), []*Verifier{key.Verifier()}); err != nil {
+				t.Fatalf("before: %+v, %v", report, err)
+			}
+			path := filepath.Join(dir, filepath.FromSlash(link))
+			if err := errors.Join(os.Rename(path, elsewhere), os.Symlink(elsewhere, path)); err != nil {
+				t.Fatal(err)
+			}
+			report, err := VerifyTiles(os.DirFS(dir), []*Verifier{key.Verifier()})
+			if !errors.Is(err, ErrBroken) && !errors.Is(err, ErrNotCheckpoint) {
+				t.Errorf("VerifyTiles = %+v, %v", report, err)
+			}
+		})
+	}
+}
+
+func TestVerifyTiles_SaysWhatIsWrong(t *testing.T) {
+	key := newKey(t)
+	cut := func(path string, by int) func(fstest.MapFS) {
+		return func(files fstest.MapFS) {
+			files[path] = &fstest.MapFile{Data: files[path].Data[:len(files[path].Data)-by]}
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		change func(fstest.MapFS)
+		want   []string
+	}{
+		{"bundle missing", func(f fstest.MapFS) { delete(f, "tile/entries/001.p/44") }, []string{
+			"read entry 256 of " + sampleLog + ": the export is damaged: tile/entries/001.p/44 is missing",
+		}},
+		{"bundle cut short", cut("tile/entries/000", 1), []string{
+			"read entry 255 of " + sampleLog + ": the export is damaged: tile/entries/000 ends in entry 255",
+		}},
+		{"tile missing", func(f fstest.MapFS) { delete(f, "tile/1/000.p/1") }, []string{"the export is damaged: tile/1/000.p/1 is missing"}},
+		{"tile cut short", cut("tile/0/000", 32), []string{"tile/0/000 is not what the entries give"}},
+		{"stranger", func(f fstest.MapFS) { f["tile/0/002"] = f["tile/0/000"] }, []string{`"tile/0/002" is no part of a log of 300 entries`}},
+		{"older checkpoint", func(f fstest.MapFS) {
+			f[tileCheckpoint] = &fstest.MapFile{Data: sign(t, key, sampleLog, headOf(logOf(299)))}
+		}, []string{
+			`"tile/0/001.p/44" is no part of a log of 299 entries`, `"tile/entries/001.p/44" is no part of a log of 299 entries`,
+			"read entry 256 of " + sampleLog + ": the export is damaged: tile/entries/001.p/43 is missing",
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			files := exported(t, key, sampleLog, logOf(300))
+			test.change(files)
+			report, err := VerifyTiles(files, []*Verifier{key.Verifier()})
+			if !slices.Equal(report.Findings, test.want) || !errors.Is(err, ErrBroken) {
+				t.Errorf("findings %q, %v; want %q", report.Findings, err, test.want)
+			}
+		})
+	}
+}
+
 // Whatever is in a bundle, reading it ends, and gives all of it or says so.
 func FuzzReadTiles(f *testing.F) {
 	f.Add([]byte("\x00\x01a\x00\x00\x00\x02bc"))
@@ -263,6 +328,20 @@ func FuzzReadTiles(f *testing.F) {
 		}
 		if n != size || !bytes.Equal(again, bundle) {
 			t.Errorf("%q was read as the %d records of %q", bundle, n, again)
+		}
+	})
+}
+
+func FuzzTileWanted(f *testing.F) {
+	f.Add("tile/entries/273.p/112", int64(70_000))
+	f.Add("tile/0/x001/x234/067", int64(1)<<40)
+	f.Add("tile/7/000.p/15", int64(maxSize))
+	f.Fuzz(func(t *testing.T, path string, size int64) {
+		if size < 0 || size > maxSize || !tileWanted(path, size) {
+			return
+		}
+		if !fs.ValidPath(path) || strings.Contains(path, "..") || strings.ContainsAny(path, "\\:") {
+			t.Errorf("%q is said to be part of a log", path)
 		}
 	})
 }

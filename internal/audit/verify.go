@@ -83,10 +83,15 @@ func (v *verifier) verdict(what string, size int64, root tlog.Hash) (Report, err
 		v.find("the entries do not hash to the %s", what)
 	}
 	v.marks.end(v.Size, v.find)
-	if len(v.Findings) > 0 {
-		return v.Report, fmt.Errorf("verify %s: %w: %s", v.Log, ErrBroken, v.Findings[0])
+	return v.Report, v.broken()
+}
+
+// broken is the error that the findings amount to.
+func (v *verifier) broken() error {
+	if len(v.Findings) == 0 {
+		return nil
 	}
-	return v.Report, nil
+	return fmt.Errorf("verify %s: %w: %s", v.Log, ErrBroken, v.Findings[0])
 }
 
 // entry checks one record by itself and against the one before.
