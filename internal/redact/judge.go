@@ -119,6 +119,7 @@ func isBlank(s string) bool {
 		s = s[i+1:] // without the prefix of a token's shape
 	}
 	return strings.Trim(s, "xX*.•●·…_-#?= ") == "" || strings.HasSuffix(s, "...") || strings.HasSuffix(s, "…") ||
+		strings.Contains(asciiLower(s), "abcdefghijkl") || strings.Contains(s, "A-Z") || strings.Contains(s, "a-z") || // an alphabet, a pattern
 		strings.HasSuffix(s, "EXAMPLE") || strings.HasSuffix(s, "EXAMPLEKEY") || strings.Contains(s, "****") || strings.Contains(asciiLower(s), "xxxxx")
 }
 

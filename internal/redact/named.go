@@ -83,7 +83,7 @@ func (n naming) find(text string, at, end int) (int, int, bool) {
 	if form == beside && option {
 		form = assigned
 	}
-	if form == unbound || n.apart && (form == beside || form == stated && strings.HasPrefix(strings.TrimSpace(text[tail:from]), "to ") || text[name:tail] == "PASS") { // the verdict of a test
+	if form == unbound || n.apart && (form == beside || form == stated && strings.TrimSpace(text[tail:from]) == "to" || text[name:tail] == "PASS") { // the verdict of a test
 		return 0, 0, false
 	}
 	v := valueAt(text, from)
@@ -144,7 +144,7 @@ var binding = regexp.MustCompile(`\A(?:\\*["'\x60\])*])*(?:[ \t]*\([^()\n]+\))?(
 	`([ \t]*(?::=|=>|->|:-|[!=]={1,2}|=|:)(?:[ \t]*\*{2})?[ \t]*|[ \t]+\|[ \t]+|>|["'][ \t]+value[ \t]*=[ \t]*|</key>\s*<string>|[ \t]+--(?:body|value|secret-string|text|plaintext|data)[ =]|,?\s*["']?value["']?[ \t]*[:=][ \t]*|\s*\{[^{}]{0,80}?\bdefault[ \t]*=[ \t]*)` +
 	`|((?: (?:for|of|to|on|in|at|from)(?: [\w.@/'-]+){1,4}?)?[ \t]+(?i:is|was|are|will be|ist|est|es|to|equals|set to|changed to|reset to)(?i: now| still| currently)?(?i: (?:set|changed|reset|updated) to)?:?[ \t]+)` +
 	`|([ \t]*(?:\|\||\?\?|,|\()[ \t]*)` +
-	`|((?: (?:for|of|to|on|in|at|from)(?: [\w.@/'-]+){1,4}?)?[ \t]*(?:→|⇒|—|–|：|:|=| -)[ \t]*))`)
+	`|((?: (?:for|of|to|on|in|at|from)(?: [\w.@/'-]+){1,4}?)?[ \t]*(?:→|⇒|—|–|：|:|=| - )[ \t]*))`)
 
 // bind gives where the value begins of the name that ends at text[i], and how it is bound.
 func bind(text string, i int) (int, form) {

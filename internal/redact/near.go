@@ -35,7 +35,7 @@ func near(text string, at, end int) (int, int, bool) {
 	if at > 0 && isLower(text[at-1]) && isLower(text[at]) && (text[at:end] == "key" || end-at < 5) {
 		return 0, 0, false // monkey, bypass, compat
 	}
-	if at > 0 && strings.IndexByte("+/=", text[at-1]) >= 0 && runLen(text[end:], true) >= nearLeast {
+	if at > 0 && strings.IndexByte("+/=", text[at-1]) >= 0 && runLen(text[end:min(len(text), end+nearLeast)], true) == nearLeast {
 		return 0, 0, false // within base64
 	}
 	for end < len(text) && isAlnum(text[end]) {
@@ -93,7 +93,7 @@ func looksLikeToken(s string) bool {
 	if !hasDigit(s) || !hasLetter(s) || breaks(s)*4 < len(s) || bits(s) < 3.2 {
 		return false
 	}
-	if hexDigest.MatchString(s) || uuid.MatchString(s) || extension.MatchString(s) || publicKey.MatchString(s) || strings.Contains(s, "://") {
+	if hexDigest.MatchString(s) || uuid.MatchString(s) || extension.MatchString(s) || publicKey.MatchString(s) || strings.Contains(s, "://") || versionNumber.MatchString(s) || strings.Contains(s, "@v") {
 		return false
 	}
 	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '/' || r == '.' }) {

@@ -155,7 +155,7 @@ func cookies(text string, _, end int) (int, int, bool) {
 			return end + loc[2], end + loc[3], true
 		}
 	}
-	return 0, 0, false
+	return 0, end + len(line), false
 }
 
 var (

@@ -1,0 +1,158 @@
+package redact
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNew_TakesRulesThatPeopleAdd(t *testing.T) {
+	s, err := New(Options{Rules: []Rule{
+		{Name: "acme-badge", Pattern: `AC-\d{5}`},
+		{Name: "acme-page", Pattern: `page/(\d+)|Seite (\d+)`, Keywords: []string{"PAGE", "seite"}},
+		{Name: "acme-note", Pattern: `(note)=(\w+)`, Group: 2, Entropy: 3},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ text, kind, secret string }{
+		{"badge AC-12345.", "acme-badge", "AC-12345"},
+		{"see Page/4711", "", ""},
+		{"see page/4711", "acme-page", "4711"},
+		{"siehe Seite 4711", "acme-page", "4711"},
+		{"note=aaaaaaaa", "", ""},
+		{"note=qhw8zkp2", "acme-note", "qhw8zkp2"},
+		{strings.Repeat("x ", 20_000) + "AC-12345 " + strings.Repeat("x ", 20_000), "acme-badge", "AC-12345"},
+	} {
+		if tt.kind != "" {
+			wantSecret(t, s, tt.text, tt.kind, tt.secret)
+		} else if masked, _, err := s.Redact(key, tt.text); masked != tt.text || err != nil {
+			t.Errorf("Redact(%q) = %q, %v; want it unchanged", tt.text, masked, err)
+		}
+	}
+	// Ours and theirs: the people's rule names what both find.
+	token := "AC-12345" + seeded("both", 0).of(base62, 20)
+	wantSecret(t, s, "api_key="+token, "acme-badge", token)
+}
+
+func TestNew_RefusesRulesThatAreWrong(t *testing.T) {
+	for _, tt := range []struct {
+		rule Rule
+		want string
+	}{
+		{Rule{Pattern: "a"}, "name"},
+		{Rule{Name: "Acme", Pattern: "a"}, "kebab-case"},
+		{Rule{Name: "-acme", Pattern: "a"}, "kebab-case"},
+		{Rule{Name: "ac--me", Pattern: "a"}, "kebab-case"},
+		{Rule{Name: strings.Repeat("a", maxKind+1), Pattern: "a"}, "kebab-case"},
+		{Rule{Name: "acme"}, "missing"},
+		{Rule{Name: "acme", Pattern: "se" + "cret("}, "missing closing )"},
+		{Rule{Name: "acme", Pattern: "a*"}, "nothing at all"},
+		{Rule{Name: "acme", Pattern: `\b`}, "nothing at all"},
+		{Rule{Name: "acme", Pattern: "a|b?"}, "nothing at all"},
+		{Rule{Name: "acme", Pattern: "(?:a{0,3})"}, "nothing at all"},
+		{Rule{Name: "acme", Pattern: "(a)", Group: 2}, "1 groups"},
+		{Rule{Name: "acme", Pattern: "(a)", Group: -1}, "1 groups"},
+		{Rule{Name: "acme", Pattern: "a", Entropy: 9}, "entropy"},
+		{Rule{Name: "acme", Pattern: "a", Keywords: []string{"ok-word", "ab"}}, "keyword"},
+		{Rule{Name: "acme", Pattern: "a", Keywords: []string{"a\x1b[0mbc"}}, "keyword"},
+		{Rule{Name: "twice", Pattern: "a"}, "two of that name"},
+	} {
+		_, err := New(Options{Rules: []Rule{{Name: "twice", Pattern: "x"}, tt.rule}})
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "se"+"cret(") {
+			t.Errorf("New with %+v: %v; want an error about %q, without the pattern", tt.rule, err, tt.want)
+		}
+	}
+}
+
+func TestNew_AllowsByHash(t *testing.T) {
+	r := seeded("allow", 0)
+	harmless, live := r.password(), r.of(base62, 20)
+	s, err := New(Options{Exact: []string{live}, Allow: []string{Hash(harmless), Hash(live)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := "password=" + harmless + " ok"; func() string { m, _, _ := s.Redact(key, text); return m }() != text {
+		t.Errorf("Redact of an allowed password changed %q", text)
+	}
+	wantSecret(t, s, "password="+harmless+"x", "password", harmless+"x")
+	wantSecret(t, s, "it is "+live+".", "known-secret", live)
+	for _, hash := range []string{"", harmless, "sha256:", "sha256:12", "md5:" + strings.Repeat("a", 32), "sha256:" + strings.Repeat("g", 64)} {
+		if _, err := New(Options{Allow: []string{hash}}); err == nil || strings.Contains(err.Error(), harmless) {
+			t.Errorf("New with the hash %q: %v; want an error without it", hash, err)
+		}
+	}
+}
+
+func TestNew_FindsKnownSecretsInOtherClothes(t *testing.T) {
+	secret := seeded("clothes", 0).of(letters, 9) + `&"/` + seeded("clothes", 1).of(base62, 12)
+	s, err := New(Options{Exact: []string{secret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), strings.ReplaceAll(secret, `"`, `\"`), hex.EncodeToString([]byte(secret))}
+	for _, around := range []string{"", "u", "us", "user:", "a longer name:"} {
+		for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+			forms = append(forms, enc.EncodeToString([]byte(around+secret+around)))
+		}
+	}
+	for _, form := range forms {
+		wantSecret(t, s, "see ("+form+"), ok", "known-secret", form)
+	}
+}
+
+func TestNew_KnowsTheEnvironmentByItsNames(t *testing.T) {
+	value := seeded("environ", 0).of(letters[:26], 14) // so plain that no rule would find it
+	for name, want := range map[string]bool{
+		"APP_TOKEN": true, "SECRET": true, "DB_PASSWORD": true, "MYPASSWORD": true, "SIGNING_KEY": true, "KEY_1": true, "AWS_CREDENTIALS": true, "ENCRYPTION_KEY_V2": true,
+		"EDITOR": false, "TOKEN_FILE": false, "SECRET_PATH": false, "KEYBOARD": false, "MONKEY": false, "PASSAGE": false, "PWD": false, "OLDPWD": false,
+	} {
+		s, err := New(Options{Environ: []string{name + "=" + value}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if masked, _, err := s.Redact(key, "so "+value+" it is"); err != nil || strings.Contains(masked, value) == want {
+			t.Errorf("with %s, Redact gave %q, %v; masked is to be %v", name, masked, err, want)
+		}
+	}
+	for _, value := range []string{"/home/bob/keys/id_rsa", "${OTHER_VARIABLE}", "changeme-changeme", "123456789012345", "too-short"} {
+		s, err := New(Options{Environ: []string{"APP_SECRET=" + value}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if masked, _, err := s.Redact(key, "so "+value+" it is"); err != nil || !strings.Contains(masked, value) {
+			t.Errorf("with the value %q, Redact gave %q, %v; want it unchanged", value, masked, err)
+		}
+	}
+}
+
+// What is made to keep the scanner busy is refused after a while, not scanned for minutes and never passed through.
+func TestRedact_EndsInBoundedTime(t *testing.T) {
+	s, err := New(Options{Rules: []Rule{{Name: "custom", Pattern: `a.*b|c`}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for _, unit := range []string{
+		"password=", "password=password", "[REDACTED:", "eyJaaaaaaaaaa-", "sk-", "secret token key ", "ac", "_", "auth=(", "xoxo-", "Cookie: a=b; ", "aA1!aA1! pw ", "webhookb2/",
+	} {
+		began := time.Now()
+		masked, found, err := s.Redact(key, strings.Repeat(unit, MaxBytes/len(unit)))
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("Redact of many %q took %v", unit, took)
+		}
+		if err != nil {
+			refused++
+			if masked != "" || found != nil || !errors.Is(err, ErrCostly) && !errors.Is(err, ErrTangled) {
+				t.Errorf("Redact of many %q = %.20q…, %d findings, %v; want nothing to pass on", unit, masked, len(found), err)
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("no text was refused; the budget has no effect")
+	}
+}
