@@ -263,7 +263,7 @@ const nobodyEvery = time.Minute
 func (s *Service) writeRefusals(ctx context.Context) error {
 	s.mu.Lock()
 	counts, kept := s.refusals, map[refusal]int{}
-	early := time.Since(s.nobody) < nobodyEvery
+	early := s.nobody.ago() < nobodyEvery
 	for r, n := range counts {
 		if r.agent == "" && early {
 			kept[r] = n
@@ -272,7 +272,7 @@ func (s *Service) writeRefusals(ctx context.Context) error {
 	}
 	s.refusals = kept
 	if !early {
-		s.nobody = time.Now()
+		s.nobody = thisMoment()
 	}
 	s.mu.Unlock()
 	if len(counts) == 0 {

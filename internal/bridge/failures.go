@@ -62,11 +62,16 @@ type strangers struct {
 
 // stranger is what is remembered of a holder.
 type stranger struct {
-	refusal *Error    // what the store said last; nil: it refused nothing yet
-	until   time.Time // so long it is repeated
-	free    time.Time // from then on the store would not refuse any more
-	told    time.Time // when the log last had a line about it
-	untold  int       // failures since then
+	refusal *Error        // what the store said last; nil: it refused nothing yet
+	said    moment        // when
+	free    time.Duration // so long after that the store would not refuse any more
+	told    moment        // when the log last had a line about it
+	untold  int           // failures since then
+}
+
+// stands reports whether what the store said may be repeated.
+func (x *stranger) stands() bool {
+	return x.refusal != nil && x.said.ago() < min(x.free, strangerKnown)
 }
 
 // refuse repeats what the store said of one of these accounts a moment ago.
@@ -74,9 +79,9 @@ func (s *strangers) refuse(tolls []toll) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range tolls {
-		if x := s.seen[t.Holder]; x != nil && time.Now().Before(x.until) {
+		if x := s.seen[t.Holder]; x != nil && x.stands() {
 			again := *x.refusal
-			return again.Retry(time.Until(x.free))
+			return again.Retry(x.free - x.said.ago())
 		}
 	}
 	return nil
@@ -91,8 +96,7 @@ func (s *strangers) note(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.of(over.Holder)
-	x.refusal, x.free = AsError(err), time.Now().Add(over.free)
-	x.until = time.Now().Add(min(over.free, strangerKnown))
+	x.refusal, x.said, x.free = AsError(err), thisMoment(), over.free
 }
 
 // toTell counts a failure, and gives how many there were since the log last had a line about that address, if it is time for one.
@@ -101,10 +105,10 @@ func (s *strangers) toTell(holder string) (times int) {
 	defer s.mu.Unlock()
 	x := s.of(holder)
 	x.untold++
-	if time.Since(x.told) < strangerEvery {
+	if x.told.ago() < strangerEvery {
 		return 0
 	}
-	times, x.told, x.untold = x.untold, time.Now(), 0
+	times, x.told, x.untold = x.untold, thisMoment(), 0
 	return times
 }
 
@@ -118,14 +122,14 @@ func (s *strangers) of(holder string) *stranger {
 	}
 	if len(s.seen) >= maxStrangers {
 		maps.DeleteFunc(s.seen, func(_ string, x *stranger) bool {
-			return time.Now().After(x.until) && time.Since(x.told) >= strangerEvery
+			return !x.stands() && x.told.ago() >= strangerEvery
 		})
 	}
-	for any := range s.seen {
+	for someone := range s.seen {
 		if len(s.seen) < maxStrangers {
 			break
 		}
-		delete(s.seen, any)
+		delete(s.seen, someone)
 	}
 	x := &stranger{}
 	s.seen[holder] = x

@@ -94,7 +94,7 @@ type Service struct {
 	mu        sync.Mutex // guards refusals, ever, nobody, unseen, unclaimed
 	refusals  map[refusal]int
 	ever      map[Code]int           // refusals since this process started
-	nobody    time.Time              // when refusals of nobody were last written
+	nobody    moment                 // when refusals of nobody were last written
 	unseen    map[Instance][]Receipt // batches nobody saw that could not be given back
 	unclaimed map[Instance][]Task    // and claims, as they were tried
 }
