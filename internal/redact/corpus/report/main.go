@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -55,11 +56,25 @@ func run(w io.Writer, seed uint64, only string, verbose bool) error {
 		if err != nil {
 			return err
 		}
-		scan, err := corpus.Time(sc, corpus.Texts(c, seed, 100, scanSize))
+		texts := corpus.Texts(c, seed, 100, scanSize)
+		scan, err := corpus.Time(texts, func(text string) error {
+			_, _, err := sc.Redact(make([]byte, redact.MinKey), text)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		if err := table(w, r, scan, goal.recall); err != nil {
+		// What any scanner has to do at least: read the text once, whatever the case of its letters. It shows a busy machine, too.
+		floor, err := corpus.Time(texts, func(text string) error {
+			if strings.ToUpper(text) == "" {
+				return errors.New("there is no text")
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := table(w, r, scan, floor, goal.recall); err != nil {
 			return err
 		}
 		if verbose {
@@ -75,7 +90,7 @@ func run(w io.Writer, seed uint64, only string, verbose bool) error {
 	return errors.Join(missed...)
 }
 
-func table(w io.Writer, r corpus.Report, scan corpus.Scan, goal float64) error {
+func table(w io.Writer, r corpus.Report, scan, floor corpus.Took, goal float64) error {
 	warn := ""
 	if scan.P50 > goalScan {
 		warn = ": SLOW"
@@ -86,7 +101,8 @@ func table(w io.Writer, r corpus.Report, scan corpus.Scan, goal float64) error {
 	fmt.Fprintf(t, "| recall\t| %.3f (%d of %d secrets, %d kinds)\t| ≥ %.2f\t|\n", r.Recall(), r.Found, r.Secrets, len(r.Kinds), goal)
 	fmt.Fprintf(t, "| clean texts altered\t| %.2f %% (%d of %d)\t| ≤ %.0f %%\t|\n", 100*r.AlteredRate(), len(r.Altered), r.Clean, 100*goalAltered)
 	fmt.Fprintf(t, "| ordinary text masked with a secret\t| %.2f %%\t| –\t|\n", 100*r.LostRate())
-	fmt.Fprintf(t, "| scan of %d KB\t| p50 %.2f ms, p99 %.2f ms%s\t| p50 ≤ %.0f ms\t|\n", scanSize>>10, ms(scan.P50), ms(scan.P99), warn, ms(goalScan))
+	fmt.Fprintf(t, "| scan of %d KB\t| p50 %.2f ms, p99 %.2f ms (upper-casing them: %.2f, %.2f)%s\t| p50 ≤ %.0f ms\t|\n",
+		scanSize>>10, ms(scan.P50), ms(scan.P99), ms(floor.P50), ms(floor.P99), warn, ms(goalScan))
 	if err := t.Flush(); err != nil {
 		return err
 	}
