@@ -42,7 +42,7 @@ var rooms = map[string][]string{
 	"internal/policy":         {},
 	"internal/sandbox":        {},
 	"internal/workload":       {"internal/agent", "internal/bridge"},
-	"internal/workload/bench": {"internal/workload", "internal/agent", "internal/bridge", "internal/redact", "internal/redact/corpus"},
+	"internal/workload/bench": {"internal/workload", "internal/agent", "internal/audit", "internal/bridge", "internal/redact", "internal/redact/corpus"},
 
 	"internal/redact/corpus":        {"internal/redact"},
 	"internal/redact/corpus/report": {"internal/redact", "internal/redact/corpus"},
