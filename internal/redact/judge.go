@@ -119,9 +119,12 @@ func isBlank(s string) bool {
 		s = s[i+1:] // without the prefix of a token's shape
 	}
 	return strings.Trim(s, "xX*.•●·…_-#?= ") == "" || strings.HasSuffix(s, "...") || strings.HasSuffix(s, "…") ||
-		strings.Contains(asciiLower(s), "abcdefghijkl") || strings.Contains(s, "A-Z") || strings.Contains(s, "a-z") || // an alphabet, a pattern
+		strings.Contains(asciiLower(s), "abcdefghijkl") || isPattern.MatchString(s) || // an alphabet, a pattern
 		strings.HasSuffix(s, "EXAMPLE") || strings.HasSuffix(s, "EXAMPLEKEY") || strings.Contains(s, "****") || strings.Contains(asciiLower(s), "xxxxx")
 }
+
+// isPattern finds the class of a regular expression.
+var isPattern = regexp.MustCompile(`\[(?:[^\]]*[A-Za-z0-9]-[A-Za-z0-9]|\^|\\w)[^\]]*\]`)
 
 var (
 	wholeReference = regexp.MustCompile(`\A(?:\$[A-Za-z_]\w*|%\w+%|\{\w*\}|\[[\w .-]*\]?|(?:<|&lt;).*|%[-+# 0-9.*]*[a-zA-Z](?:\\[nrt])*|[@:][A-Za-z_]+|\$env:\w+|[A-Za-z_][\w.]*\[["']?[\w-]*["']?\](?:\.[\w-]+)*)\z`)

@@ -24,6 +24,20 @@ func nearToken() rule {
 	}, find: near}
 }
 
+// announces reports whether a short keyword is a word or a part of a name, and not of a word: pass, dbPass, KEYS; not compass.
+func announces(text string, at, end int) bool {
+	if end-at > len("creds") {
+		return true
+	}
+	if at > 0 && isAlnum(text[at-1]) && !(isLower(text[at-1]) && isUpper(text[at]) && isLower(text[at+1])) {
+		return false
+	}
+	if end < len(text) && (text[end] == 's' || text[end] == 'S') {
+		end++
+	}
+	return end == len(text) || !isAlnum(text[end])
+}
+
 const (
 	// nearBy is how far behind the word a token may begin.
 	nearBy = 40
@@ -32,7 +46,7 @@ const (
 )
 
 func near(text string, at, end int) (int, int, bool) {
-	if at > 0 && isLower(text[at-1]) && isLower(text[at]) && (text[at:end] == "key" || end-at < 5) {
+	if !announces(text, at, end) {
 		return 0, 0, false // monkey, bypass, compat
 	}
 	if at > 0 && strings.IndexByte("+/=", text[at-1]) >= 0 && runLen(text[end:min(len(text), end+nearLeast)], true) == nearLeast {
@@ -110,8 +124,8 @@ func looksLikeToken(s string) bool {
 
 // nearPassword finds a word that could hardly be anything but a password, behind a word that announces one or just before it.
 func nearPassword(text string, at, end int) (int, int, bool) {
-	if at > 0 && isAlpha(text[at-1]) && end-at < 6 && !isUpper(text[at]) || end < len(text) && isLower(text[end]) && text[end] != 's' && end-at < 5 {
-		return 0, 0, false // compass, author, passing
+	if !announces(text, at, end) {
+		return 0, 0, false
 	}
 	if end < len(text) && text[end] == '%' || at > 0 && runLen(text[end:min(len(text), end+nearBy)], true) >= 12 && runLen(text[max(0, at-12):at], true) == 12 {
 		return 0, 0, false // within a URL or base64
