@@ -50,7 +50,7 @@ var rooms = map[string][]string{
 }
 
 // testRooms is what tests of any room may import besides: a real store and a real scanner instead of mocks.
-var testRooms = []string{"internal/storetest", "internal/sqlite", "internal/postgres", "internal/redact"}
+var testRooms = []string{"internal/storetest", "internal/sqlite", "internal/postgres", "internal/redact", "internal/redact/corpus"}
 
 // vague are names under which anything could be put.
 var vague = []string{"util", "utils", "common", "types", "models", "pkg", "config", "logger", "errors"}
