@@ -64,6 +64,22 @@ func (s *Service) freshen(ctx context.Context) {
 	}
 }
 
+// firstRing takes the ring that a service begins with. Where somebody rotated just after it was read, it is read again.
+func (s *Service) firstRing(ctx context.Context, ring *KeyRing) error {
+	for {
+		s.keys.Store(ring)
+		err := s.adopt(ctx, ring)
+		if err == nil || s.reload == nil || !errors.Is(err, Invalid) {
+			return err
+		}
+		again, broken := s.reload()
+		if broken != nil || again == nil {
+			return err
+		}
+		ring = again
+	}
+}
+
 // adopt refuses a ring that is not the store's, and notes what is new in it.
 func (s *Service) adopt(ctx context.Context, ring *KeyRing) error {
 	current := false

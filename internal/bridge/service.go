@@ -117,8 +117,7 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	if o.Keys == nil || o.Scanner == nil {
 		return nil, Errorf(Internal, "a bridge needs a key ring and a redaction scanner")
 	}
-	s.keys.Store(o.Keys)
-	if err := s.adopt(ctx, o.Keys); err != nil {
+	if err := s.firstRing(ctx, o.Keys); err != nil {
 		return nil, err
 	}
 	if err := s.matchSigner(ctx, o.Signer); err != nil {

@@ -319,6 +319,7 @@ func (s *Service) RenewToken(ctx context.Context, c Caller) (expires time.Time, 
 
 // Expiry tells when the caller's token ends, if nobody renews it.
 func (s *Service) Expiry(ctx context.Context, c Caller) (at time.Time, err error) {
+	s.freshen(ctx) // a key may have got an end
 	err = s.store.View(ctx, func(tx Tx) error {
 		g, err := s.authorise(tx, c)
 		at = g.until

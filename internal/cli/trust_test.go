@@ -3,11 +3,13 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -242,8 +244,11 @@ func withBearer(t *testing.T, url, token string) *http.Request {
 
 // A process that runs when the key is rotated goes on, with a token of the new key.
 func TestKeyRotate_ARunningProcessGetsItselfANewTokenAndGoesOn(t *testing.T) {
-	t.Setenv("AGENTBRIDGE_HEARTBEAT", "100ms")
 	dir := dataPath(t)
+	err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, fileName), []byte("heartbeat = \"100ms\"\n"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
 	url, _ := hub(t, dir)
 	alpha, beta := connect(t, dir, "alpha"), connect(t, dir, "beta")
 	meet(t, alpha, beta)
