@@ -168,6 +168,33 @@ func TestWitness_AForkIsToldOnceHoweverManySweep(t *testing.T) {
 	}
 }
 
+// Also where nothing is kept outside, or somebody threw it away.
+func TestWitness_AProcessRemembersWhatItSawItself(t *testing.T) {
+	for name, d := range map[string]*drawer{"nothing kept": nil, "thrown away": {}} {
+		t.Run(name, func(t *testing.T) {
+			var said bytes.Buffer
+			w := newWorld(t, func(o *bridge.Options) {
+				o.Log = slog.New(slog.NewTextHandler(&said, nil))
+				if d != nil {
+					witnessed(t, d, &said)(o)
+				}
+			})
+			w.agent("alpha")
+			w.sweep()
+			if d != nil {
+				d.text = nil
+			}
+			w.rewrite(func(l []audit.Entry) []audit.Entry { l[0].Actor = "mallory"; return l })
+			for range 3 {
+				w.Sweep(w.ctx)
+			}
+			if got := strings.Count(said.String(), `msg="audit log forked"`); got != 1 {
+				t.Errorf("the log says %d times that it forked, want once:\n%s", got, said.String())
+			}
+		})
+	}
+}
+
 // A store that went back to what it was, with room for more entries: told once, in the store too, and accepted by a person.
 func TestWitness_AnOlderStoreIsToldUntilAPersonAcceptsIt(t *testing.T) {
 	var d drawer

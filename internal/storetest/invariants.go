@@ -76,7 +76,7 @@ func (i *inspection) store() error {
 			i.fail("log %s belongs to no conversation", log)
 		}
 	}
-	return first(i.agents, i.watched)
+	return first(i.agents, i.watched, func() error { return i.heads(conversations) })
 }
 
 // agents checks what is counted over conversations against what was found in them.

@@ -107,6 +107,7 @@ func invariantsSee(t *testing.T, e Engine) {
 		"an alert about nothing":  raise(func(a *bridge.Alert) { a.Task = taskID(77) }),
 		"an alert without words":  raise(func(a *bridge.Alert) { a.Text = "" }),
 		"an alert of no kind":     raise(func(a *bridge.Alert) { a.Kind = "odd" }),
+		"growth that was not":     func(tx bridge.Tx) error { return tx.PutGrown(bridge.Grown{Conversation: id, Size: 99}) },
 	} {
 		seen := 0
 		err := s.Update(t.Context(), bridge.InConversation(id), func(tx bridge.Tx) error {
