@@ -260,6 +260,44 @@ func TestWitness_AnOlderStoreIsToldUntilAPersonAcceptsIt(t *testing.T) {
 	want(t, err, bridge.Conflict, "audit verify")
 }
 
+// swapped is a store that somebody may put another in place of.
+type swapped struct{ bridge.Store }
+
+// A process that slept through it all finds a log that is not the one it saw, and that a person said so: it does not tell it again.
+func TestWitness_WhatAPersonAcceptedIsNoForkToAnotherProcess(t *testing.T) {
+	var d drawer
+	var said, slept bytes.Buffer
+	signer, err := audit.NewKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := func(said *bytes.Buffer) option {
+		return func(o *bridge.Options) {
+			o.Keys, o.Signer, o.Witness, o.Log = ring, signer, d.keep, slog.New(slog.NewTextHandler(said, nil))
+		}
+	}
+	newer := newWorld(t, opt(&said))
+	newer.tampered = true // what is kept will be of another
+	newer.agent("alpha")
+	place := &swapped{newer.store}
+	sleeper := worldOn(t, place, opt(&slept))
+	sleeper.sweep()
+
+	older := newWorld(t, opt(&said))
+	place.Store = older.store
+	older.sweep()
+	if _, err := older.AuditAccept(older.ctx); err != nil {
+		t.Fatal(err)
+	}
+	sleeper.sweep()
+	if f, err := sleeper.Forked(sleeper.ctx); f != nil || err != nil || strings.Contains(slept.String(), "forked") {
+		t.Errorf("Forked = %v, %v; its log: %s", f, err, slept.String())
+	}
+	if alerts, _ := older.forks(); alerts != 1 {
+		t.Errorf("%d alerts, want the one from before", alerts)
+	}
+}
+
 func TestWitness_WhatIsUnreadableIsToldAndNothingStops(t *testing.T) {
 	d := drawer{text: []byte("no head\n")}
 	var said bytes.Buffer
