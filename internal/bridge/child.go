@@ -3,7 +3,6 @@ package bridge
 import (
 	"cmp"
 	"context"
-	"errors"
 	"time"
 )
 
@@ -158,36 +157,4 @@ func unreadOf(tx Tx, c Caller) (n int, err error) {
 		n += len(waiting)
 	}
 	return n, err
-}
-
-// WhileGood gives a context that ends with ctx, and as soon as the caller's token is not good any more. What a connection tells for
-// as long as it is open hangs on it. Stop must be called.
-func (s *Service) WhileGood(ctx context.Context, c Caller) (good context.Context, stop context.CancelFunc) {
-	good, end := context.WithCancel(ctx)
-	hint := s.WatchInbox(good, c) // a revocation wakes it, too
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer end()
-		for {
-			expires, err := s.Expiry(good, c)
-			if errors.Is(err, Denied) || errors.Is(err, Expired) {
-				return
-			}
-			wait := s.conf.Heartbeat // a fault of ours: look again
-			if err == nil {
-				wait = max(time.Until(expires), time.Millisecond)
-			}
-			look := time.NewTimer(min(wait, time.Hour))
-			select {
-			case <-hint:
-			case <-look.C:
-			case <-good.Done():
-			}
-			if look.Stop(); good.Err() != nil {
-				return
-			}
-		}
-	}()
-	return good, func() { end(); <-done }
 }
