@@ -21,6 +21,7 @@ const (
 	auditKeyFile = "audit.key"
 	auditPubFile = "audit.pub"
 	witnessFile  = "witness"
+	storeFile    = "bridge.db" // where nothing else is said
 )
 
 // readSigner reads the key that signs checkpoints; nil where there is none. One that cannot be read stops nobody from working: then no
@@ -78,9 +79,13 @@ func (p *program) signer(ctx context.Context, store *sqlite.Store, dir string) (
 	return p.makeSigner(dir)
 }
 
-// witness keeps what was seen of the deployment's log in a file, one process at a time.
-func (p *program) witness(dir string) bridge.Keep {
+// witness keeps what was seen of the deployment's log in a file, one process at a time: in the data directory, or, of a store that is not
+// there, beside that, since a directory may serve several.
+func (p *program) witness(dir, store string) bridge.Keep {
 	path := filepath.Join(dir, witnessFile)
+	if at, err := filepath.Abs(store); err == nil && at != filepath.Join(dir, storeFile) {
+		path = at + "." + witnessFile
+	}
 	return func(ctx context.Context, change func([]byte) ([]byte, error)) error {
 		release, err := lockFile(ctx, path+".lock")
 		if err != nil {

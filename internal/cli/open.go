@@ -97,7 +97,7 @@ func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (o *op
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	svc, err := bridge.New(ctx, store, bridge.Options{Config: conf.Bridge, Keys: keys, Reload: p.reload(ring), Scanner: scanner, Dead: store.Dead, Log: p.log, Signer: signer, Witness: p.witness(conf.Data)})
+	svc, err := bridge.New(ctx, store, bridge.Options{Config: conf.Bridge, Keys: keys, Reload: p.reload(ring), Scanner: scanner, Dead: store.Dead, Log: p.log, Signer: signer, Witness: p.witness(conf.Data, path)})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
