@@ -16,7 +16,7 @@ func likelyPassword(text string, v value) bool {
 	if isNumber(s) || tame.MatchString(s) {
 		return isNumber(s) && v.form == assigned && !strings.HasSuffix(asciiLower(v.name), "s")
 	}
-	if !v.quote && !v.bare && isCode(s) || !isCredential(s) || isOrdinary(s) || isPath(s) {
+	if !v.quote && !v.bare && isCode(s) || !isCredential(s) || isOrdinary(s) || isPath(s) || !v.quote && v.form != assigned && email.MatchString(s) {
 		return false
 	}
 	if strings.IndexByte(s, ' ') >= 0 {

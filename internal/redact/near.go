@@ -82,7 +82,7 @@ func near(text string, at, end int) (int, int, bool) {
 }
 
 // otherwise are words that say that what follows looks random, but is no secret; they are folded.
-var otherwise = regexp.MustCompile(`(?:\b|_)(?:pub|sha\d*|h1|hash(?:es)?|digest|checksum|md5|commit|rev(?:ision)?|fingerprint|integrity|etag|uuid|ids?|trace|span|request|kid|thumbprint|ssh-\w+|ecdsa-\w+|nonce|version|branch|tag|image|file|path|build|data:\w+)(?:\b|_)|sha\d`)
+var otherwise = regexp.MustCompile(`(?:\b|_)(?:pub|publishable|cert(?:ificate)?|csr|crl|sig(?:nature)?|page|paging|pagination|continuation|cursor|sync|pk|sha\d*|h1|hash(?:es)?|digest|checksum|md5|commit|rev(?:ision)?|fingerprint|integrity|etag|uuid|ids?|trace|span|request|kid|thumbprint|ssh-\w+|ecdsa-\w+|nonce|version|branch|tag|image|file|path|build|data:\w+)(?:\b|_)|sha\d`)
 
 // tellsOtherwise reports whether the words before a candidate say what it is. before begins with the word that announced it.
 func tellsOtherwise(before string) bool {
@@ -107,6 +107,10 @@ func looksLikeToken(s string) bool {
 	if !hasDigit(s) || !hasLetter(s) || breaks(s)*4 < len(s) || bits(s) < 3.2 {
 		return false
 	}
+	// An identifier in lower case and digits is often no secret, least of all with hyphens: so are pods and branches named.
+	if !strings.ContainsAny(s, letters[26:]) && (len(s) < 20 || strings.ContainsAny(s, "-_.")) || strings.ContainsAny(s, "@&") && len(s) < 20 || !isRandom(s) {
+		return false
+	}
 	if hexDigest.MatchString(s) || uuid.MatchString(s) || extension.MatchString(s) || publicKey.MatchString(s) || strings.Contains(s, "://") || versionNumber.MatchString(s) || strings.Contains(s, "@v") {
 		return false
 	}
@@ -115,11 +119,7 @@ func looksLikeToken(s string) bool {
 			return false // a path or a name with dots
 		}
 	}
-	// Base64 of text or of a picture has all kinds of letters; an identifier in lower case and digits is often no secret.
-	if !strings.ContainsAny(s, letters[26:]) && len(s) < 20 || strings.ContainsAny(s, "@&") && len(s) < 20 {
-		return false
-	}
-	return isRandom(s) && isCredential(s) && !isOrdinary(s) && !isPath(s) && !isCode(s) && !isCamel(s)
+	return isCredential(s) && !isOrdinary(s) && !isPath(s) && !isCode(s) && !isCamel(s)
 }
 
 // nearPassword finds a word that could hardly be anything but a password, behind a word that announces one or just before it.
@@ -177,7 +177,7 @@ func passwordLen(s string) int {
 
 // isPasswordLike is stricter than isStrongPassword, as looksLikeToken is than isRandom.
 func isPasswordLike(s string) bool {
-	if len(s) < 8 || len(s) > 64 || strings.Contains(s, "%20") || !isStrongPassword(s) || item.MatchString(s) || strings.ContainsAny(s, "\\/,") {
+	if len(s) < 8 || len(s) > 64 || !hasDigit(s) || strings.Contains(s, "%20") || !isStrongPassword(s) || item.MatchString(s) || strings.ContainsAny(s, "\\/,") {
 		return false
 	}
 	if strings.Trim(s, letters+digits) == "" {
@@ -187,13 +187,17 @@ func isPasswordLike(s string) bool {
 	return strings.ContainsAny(s, "!#$%^&*?~@+") && !strings.ContainsAny(s, ".") && bits(s) >= 2.5
 }
 
+// plainPrefixes are those of identifiers and of keys that are made to be published.
+var plainPrefixes = wordSet(`pk pk_live pk_test phc sb_publishable req msg evt resp run cus pi seti price prod sub in ch cs acct toolu call asst thread file batch conv task img asset user usr org proj
+	item job trace span node block chunk doc commit cursor page snap vol rev build deploy`)
+
 // prefixed finds what many vendors' tokens look like: a short word, an underscore, and a long scramble.
 func prefixed(text string, at, end int) (int, int, bool) {
 	start := at
 	for start > 0 && at-start <= 12 && (isLower(text[start-1]) || isDigit(text[start-1]) || text[start-1] == '_') {
 		start--
 	}
-	if at-start < 2 || at-start > 12 || !isLower(text[start]) || !startsWord(text, start) || start > 0 && strings.IndexByte("_-+/", text[start-1]) >= 0 {
+	if plainPrefixes[text[start:at]] || at-start < 2 || at-start > 12 || !isLower(text[start]) || !startsWord(text, start) || start > 0 && strings.IndexByte("_-+/", text[start-1]) >= 0 {
 		return 0, 0, false
 	}
 	n := end

@@ -15,7 +15,7 @@ func placeRules() []rule {
 		{kind: "password", keywords: []string{":5432:", ":5433:", ":6432:", ":5439:", ":26257:", ":*:*:"}, expr: `:(?:\d+|\*):[^\s:]{1,64}:[^\s:]{1,64}:([^\s'"<>]{4,128})`, judge: isCredential},
 		{kind: "password", keywords: []string{"login "}, expr: `login\s+\S{1,128}\s+(?:account\s+\S{1,64}\s+)?password\s+(\S{4,128})`, judge: isCredential},
 		{kind: "password", keywords: []string{"password|", "pass|"}, expr: `pass(?:word)?\|([^\s|]{6,64})`, judge: isStrongPassword},
-		{kind: "password", keywords: []string{"credential", "creds", "log in", "login", "logged in", "sign in", "signed in", "account"}, expr: `(?i:credentials?|creds|log(?:ged)? ?in|sign(?:ed)? in|account)\b[^\w\n]{1,4}(?:[a-z]+ ){0,4}?\x60?[\w.@+-]{2,64}\x60?(?: ?[/:|] ?|, | with | and )\x60?([^\s\x60"'<>]{6,64})`, judge: isStrongPassword},
+		{kind: "password", keywords: []string{"credential", "creds", "log in", "login", "logged in", "sign in", "signed in", "account"}, expr: `(?i:credentials?|creds|log(?:ged)? ?in|sign(?:ed)? in|account)\b[^\w\n]{1,4}(?:[a-z]+ ){0,4}?\x60?[\w.@+-]{2,64}\x60?(?: ?[/:|] ?|, | with | and )\x60?([^\s\x60"'<>]{6,64})`, judge: isMixed},
 		{kind: "secret", keywords: []string{"-k "}, expr: `-K ([0-9a-fA-F]{32,})`},
 		{kind: "secret", keywords: []string{"fromhex(", "unhexlify(", "hex.decodestring(", "b64decode(", "decodestring(", "buffer.from(", "hextobytes(", "frombase64string("}, find: decoded},
 		{kind: "recovery-code", keywords: []string{"recovery code", "backup code", "scratch code", "recovery_code", "backup_code", "one-time code", "2fa code", "mfa code", "emergency code", "recovery key"}, find: codes},
@@ -23,7 +23,7 @@ func placeRules() []rule {
 		{kind: "private-key", keywords: []string{"private key", "privatekey", "private_key", "privkey", "private-key"}, expr: `(?i:priv(?:ate)?[ _-]?key)["'\x60]?\s*(?:[:=(]|is)?\s*["'\x60]?((?:0x)?[0-9a-fA-F]{64})\b`},
 		{kind: "secret", keywords: []string{"cookie:"}, find: cookies},
 		{kind: "one-time-code", keywords: []string{"otp", "code", "one-time password"}, find: oneTime},
-		{kind: "pin", keywords: []string{"pin", "cvv", "cvc"}, expr: `(?:pin|PIN|Pin|CVV|CVC|cvv|cvc)(?: code)?(?:\s*[:=]\s*|\s+is\s+)["'\x60]?(\d{3,8})\b`, edge: true, exactly: true},
+		{kind: "pin", keywords: []string{"pin", "cvv", "cvc"}, expr: `(?:pin|PIN|Pin|CVV|CVC|cvv|cvc)(?: code)?(?:\s*[:=]\s*|\s+is\s+)["'\x60]?(\d{4,8})\b`, edge: true, exactly: true},
 	}
 }
 
@@ -36,7 +36,12 @@ var (
 func isStrongPassword(s string) bool {
 	s = strings.TrimRight(s, ".,;:!?)*")
 	return s != "" && s[0] != '/' && hasDigit(s) && hasLetter(s) && (strings.ContainsAny(s, letters[26:]) || strings.Trim(s, letters+digits) != "") &&
-		isCredential(s) && !isOrdinary(s) && !isCode(s) && !isPath(s) && !isSlug(s) && !tame.MatchString(s) && !uuid.MatchString(s) && !strings.Contains(s, "://") && !email.MatchString(s) && !versionNumber.MatchString(s) && !extension.MatchString(s)
+		!isSlug(s) && !isOrdinary(s) && isCredential(s) && !isCode(s) && !isPath(s) && !tame.MatchString(s) && !uuid.MatchString(s) && !strings.Contains(s, "://") && !email.MatchString(s) && !versionNumber.MatchString(s) && !extension.MatchString(s)
+}
+
+// isMixed is stricter than isStrongPassword: nor may it be a name with a number, such as OAuth2.
+func isMixed(s string) bool {
+	return isStrongPassword(s) && (strings.ContainsAny(s, "!#$%^&*?~@+") || breaks(s)*3 >= len(s)) && !isCamel(s)
 }
 
 // lines of a key's body in base64, joined by newlines or by what stands for them in a string.
