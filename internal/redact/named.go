@@ -96,7 +96,7 @@ func (n naming) find(text string, at, end int) (int, int, bool) {
 	if plainNames.MatchString(v.name) {
 		return 0, 0, false
 	}
-	if v.start < v.stop && n.judge(text, v) && (v.quote || !looselyBound(text[tail:from]) || isMixed(v.head(text))) {
+	if v.start < v.stop && n.judge(text, v) && (v.quote || !looselyBound(text[tail:from]) || isStrongPassword(v.head(text)) || isShouted(v.name) && isRandom(v.head(text))) {
 		return v.start, v.end(text), true
 	}
 	if next, ok := typed(text, v); ok && n.judge(text, next) {
