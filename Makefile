@@ -46,10 +46,16 @@ inspector: build ## the MCP inspector plays two agents (needs npm, fetches the i
 oracle: go ## what gitleaks finds is masked, what tessera's fsck checks is our log (a module of its own, so other dependencies)
 	cd tools/oracle && go vet ./... && go test ./...
 
-fuzz: go ## every fuzz target for FUZZTIME (10s)
-	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | while IFS=: read -r file func; do \
-		echo "$${file%/*} $${func#func }"; \
-		go test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$${file%/*}" </dev/null || exit 1; \
+fuzz: go ## every fuzz target for FUZZTIME (10s); each package is compiled once
+	@bin=$$(mktemp -d) && trap 'rm -rf "$$bin"' EXIT && cache=$$(go env GOCACHE)/fuzz && \
+	for dir in $$(grep -rlE --include='*_test.go' '^func Fuzz' internal | xargs -n 1 dirname | sort -u); do \
+		go test -c -fuzz=. -o "$$bin/fuzz.test" "./$$dir" || exit 1; \
+		for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go | sed 's/^func //'); do \
+			echo "$$dir $$target"; \
+			(cd "$$dir" && "$$bin/fuzz.test" -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzcachedir "$$cache/agentbridge/$$dir" </dev/null >"$$bin/said" 2>&1) || \
+				{ cat "$$bin/said"; exit 1; }; \
+			grep '^fuzz: elapsed' "$$bin/said" | tail -n 1; \
+		done; \
 	done
 
 bench: build ## measure this machine
