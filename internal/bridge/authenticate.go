@@ -268,7 +268,8 @@ func (s *Service) WhileGood(ctx context.Context, c Caller) (good context.Context
 		defer close(done)
 		defer end()
 		for {
-			left, err := s.left(good, c)
+			var left time.Duration
+			err := aside(func() (err error) { left, err = s.left(good, c); return err }) // thousands may be open
 			if errors.Is(err, Denied) || errors.Is(err, Expired) {
 				return
 			}

@@ -118,6 +118,9 @@ func knownKeys(tx Tx, ring *KeyRing) (known []string, err error) {
 			return nil, nil
 		}
 	}
+	if len(known) == 0 {
+		return nil, foreignKeys() // somebody emptied the list
+	}
 	if _, ok := ring.find(known[0]); !ok {
 		if _, err := tx.Meta(keyCheck + ring.current()); err == nil {
 			return nil, Errorf(Invalid, "the key file is older than the store: it does not have key %s, which signs by now", known[0]).

@@ -134,6 +134,8 @@ func TestRotateKeys_WhatTheOldKeySignedIsGoodUntilItsEnd(t *testing.T) {
 		if was, is := old[a.Token()], w.tokenStates()[a.Token()]; was != "expired" || is != "retired" {
 			t.Errorf("a token of the older key was %s, and is %s once the key is forgotten", was, is)
 		}
+		_, err = w.ExtendToken(w.ctx, a.Token())
+		want(t, err, bridge.Denied, "token new")
 		w.say(c, "still")
 	})
 }
@@ -310,6 +312,38 @@ func TestToken_RowsSealedBeforeTokensHadChildrenStayGood(t *testing.T) {
 		token := "abt1_aaa111_" + base64.RawURLEncoding.EncodeToString([]byte(id+secret))
 		if c, err := w.Authenticate(w.ctx, token, bridge.Origin{}); err != nil || c.Name() != "alpha" {
 			t.Errorf("Authenticate = %v, %v", c.Name(), err)
+		}
+	})
+}
+
+func TestKeyRing_AStoreWhoseListOfKeysWasEmptiedIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.agent("alpha")
+	w.tampered = true
+	err := w.store.Update(w.ctx, bridge.Deployment, func(tx bridge.Tx) error { return tx.PutMeta("keys", []byte(" ")) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = bridge.New(w.ctx, w.store, bridge.Options{Keys: bridge.NewKeyRing(), Scanner: scanner(t)})
+	want(t, err, bridge.Invalid, "key file")
+}
+
+func FuzzParseKeyRing(f *testing.F) {
+	text, _ := bridge.NewKeyRing().MarshalText()
+	f.Add(text)
+	f.Add([]byte(strings.TrimSpace(string(text)) + "\nbbbbbb " + base64.StdEncoding.EncodeToString(make([]byte, 32)) + " 2026-11-01T12:00:00Z"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		ring, err := bridge.ParseKeyRing(text)
+		if err != nil {
+			return
+		}
+		once, _ := ring.MarshalText()
+		again, err := bridge.ParseKeyRing(once)
+		if err != nil {
+			t.Fatalf("what was written is not read: %v", err)
+		}
+		if twice, _ := again.MarshalText(); string(twice) != string(once) {
+			t.Error("a key ring changes by being read")
 		}
 	})
 }

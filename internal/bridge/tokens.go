@@ -183,6 +183,11 @@ func (s *Service) token(tx Tx, id TokenID) (Token, error) {
 	if err != nil {
 		return row, noToken(err)
 	}
+	if _, _, ok := s.ring().lasts(row.KeyID); !ok {
+		if _, err := tx.Meta(keyCheck + row.KeyID); err == nil {
+			return row, Errorf(Denied, "token %s ended with the key that signed it", id).WithHint("make a new one with `agentbridge token new`")
+		}
+	}
 	if !s.ring().sealed(row) {
 		return row, Errorf(Denied, "token %s was edited in the database", id).WithHint("make a new one with `agentbridge token new`")
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/redact"
+	"agentbridge/internal/sqlite"
 )
 
 const tokenAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -189,4 +191,33 @@ func TestNewAgent_OfThisMachineIsKnownByItsName(t *testing.T) {
 		_, _, err := w.NewAgent(w.ctx, bad, true)
 		want(t, err, bridge.Invalid, "")
 	}
+}
+
+func FuzzAuthenticate(f *testing.F) {
+	store, err := sqlite.Open(f.Context(), ":memory:", sqlite.Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { store.Close() })
+	masks, err := redact.New(redact.Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	svc, err := bridge.New(f.Context(), store, bridge.Options{Keys: bridge.NewKeyRing(), Scanner: masks})
+	if err != nil {
+		f.Fatal(err)
+	}
+	token, _, err := svc.NewAgent(f.Context(), "alpha", true)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(token)
+	f.Add("abt1_aaaaaa_")
+	f.Add("abt1__" + strings.Repeat("A", 64))
+	f.Fuzz(func(t *testing.T, text string) {
+		_, err := svc.Authenticate(t.Context(), text, bridge.Origin{})
+		if good := strings.TrimSpace(text) == token; (err == nil) != good {
+			t.Errorf("Authenticate = %v", err)
+		}
+	})
 }
