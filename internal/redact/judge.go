@@ -58,7 +58,7 @@ func likelyToken(text string, v value) bool {
 	if len(s) < 8 || strings.ContainsAny(s, ` \`) || !v.quote && !v.bare && breaks(s)*2 < len(s) && (isCode(s) || isCamel(s)) {
 		return false
 	}
-	if !isCredential(s) || isOrdinary(s) || isPath(s) || email.MatchString(s) {
+	if !isCredential(s) || isOrdinary(s) || isPath(s) || email.MatchString(s) || versionNumber.MatchString(s) {
 		return false
 	}
 	switch v.form {
@@ -81,7 +81,8 @@ var plainKeys = regexp.MustCompile(`(?i)(?:public|pub|cache|primary|foreign|part
 // likelyKey says of a value that a key's name announced whether it is a secret. Keys of maps are called keys, too.
 func likelyKey(text string, v value) bool {
 	s := v.head(text)
-	if v.form != assigned && v.form != stated || len(s) < 20 || plainKeys.MatchString(v.name) || !isStrong(s) || publicKey.MatchString(s) {
+	if v.form != assigned && v.form != stated || len(s) < 20 || plainKeys.MatchString(v.name) || !isStrong(s) || publicKey.MatchString(s) ||
+		tellsOtherwise(text[runeAt(text, max(0, v.start-nearBy)):v.start]) {
 		return false
 	}
 	if hexDigest.MatchString(s) || uuid.MatchString(s) {

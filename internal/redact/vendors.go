@@ -111,7 +111,7 @@ func moreShapes() []rule {
 		shape("plaid-token", `access-(?:sandbox|development|production)-[0-9a-f]{8}-[0-9a-f-]{27}`, "access-sandbox-", "access-development-", "access-production-"),
 		shape("lob-key", `(?:live|test)_(?:pub_)?[a-f0-9]{30,}`, "live_", "test_"),
 		shape("paystack-key", `sk_(?:live|test)_[a-f0-9]{30,}`, "sk_live_", "sk_test_"),
-		shape("mollie-key", `(?:live|test|access)_[A-Za-z0-9]{30,}`, "live_", "test_", "access_"),
+		shape("mollie-key", `access_[A-Za-z0-9]{30,}`, "access_"),
 		shape("coinbase-key", `organizations/[0-9a-f-]{36}/apiKeys/[0-9a-f-]{36}`, "organizations/"),
 		shape("paddle-key", `pdl_(?:live|sdbx|ntfset)_[\w-]{20,}`, "pdl_"),
 		// work
