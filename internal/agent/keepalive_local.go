@@ -21,6 +21,7 @@ func (l Local) what() string  { return "store" }
 func (l Local) where() string { return "the store of this machine" }
 
 func (l Local) follow(ctx context.Context, tell func(bridge.KeepAlive) error) error {
+	l.pulse(ctx) // first, so that whoever is told of something can rely on it that the agent is seen to be there
 	beating, stop := context.WithCancel(ctx)
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); l.beat(beating) }()
@@ -41,15 +42,19 @@ func (l Local) beat(ctx context.Context) {
 	every := time.NewTicker(l.Service.Config().Heartbeat)
 	defer every.Stop()
 	for {
-		err := l.Service.Heartbeat(ctx, l.Caller, bridge.Pulse{KeepAlive: true})
-		if err != nil && ctx.Err() == nil {
-			l.Log.Info("heartbeat", "error", err) // whatever it is, who looks for messages meets it, too
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-every.C:
+			l.pulse(ctx)
 		}
+	}
+}
+
+func (l Local) pulse(ctx context.Context) {
+	err := l.Service.Heartbeat(ctx, l.Caller, bridge.Pulse{KeepAlive: true})
+	if err != nil && ctx.Err() == nil {
+		l.Log.Info("heartbeat", "error", err) // whatever it is, who looks for messages meets it, too
 	}
 }
 
