@@ -327,23 +327,3 @@ func TestKeyRing_AStoreWhoseListOfKeysWasEmptiedIsRefused(t *testing.T) {
 	_, err = bridge.New(w.ctx, w.store, bridge.Options{Keys: bridge.NewKeyRing(), Scanner: scanner(t)})
 	want(t, err, bridge.Invalid, "key file")
 }
-
-func FuzzParseKeyRing(f *testing.F) {
-	text, _ := bridge.NewKeyRing().MarshalText()
-	f.Add(text)
-	f.Add([]byte(strings.TrimSpace(string(text)) + "\nbbbbbb " + base64.StdEncoding.EncodeToString(make([]byte, 32)) + " 2026-11-01T12:00:00Z"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		ring, err := bridge.ParseKeyRing(text)
-		if err != nil {
-			return
-		}
-		once, _ := ring.MarshalText()
-		again, err := bridge.ParseKeyRing(once)
-		if err != nil {
-			t.Fatalf("what was written is not read: %v", err)
-		}
-		if twice, _ := again.MarshalText(); string(twice) != string(once) {
-			t.Error("a key ring changes by being read")
-		}
-	})
-}
