@@ -230,7 +230,7 @@ the public key checks it with agentbridge audit verify --proof FILE --key FILE, 
 
 // verifyProof checks a proof without a store.
 func (p *program) verifyProof(file, key string) error {
-	keys, err := outsideKeys(key, file)
+	keys, err := outsideKeys(key)
 	if err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ func (p *program) verifyProof(file, key string) error {
 
 // verifyTiles checks an exported directory without a store: each log, and the conversations' against what the deployment's tells.
 func (p *program) verifyTiles(dir, key string) error {
-	keys, err := outsideKeys(key, dir)
+	keys, err := outsideKeys(key)
 	if err != nil {
 		return err
 	}

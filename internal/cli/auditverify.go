@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -153,10 +151,10 @@ what was lost.`,
 }
 
 // outsideKeys are the keys to check with where there is no store to ask.
-func outsideKeys(key, dir string) ([]*audit.Verifier, error) {
+func outsideKeys(key string) ([]*audit.Verifier, error) {
 	if key == "" {
 		return nil, bridge.Errorf(bridge.Invalid, "no key is named").
-			WithHint("--key FILE with the public key that you kept; agentbridge audit key showed it, and one that comes with %s proves nothing", cmp.Or(strings.TrimSpace(dir), "what is checked"))
+			WithHint("--key FILE with the public key that you kept; agentbridge audit key showed it, and one that comes with what is checked proves nothing")
 	}
 	return readKeysFrom(key)
 }

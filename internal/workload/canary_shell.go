@@ -35,6 +35,9 @@ var verbs = []string{
 	"audit show --agent|%s", "audit show --action|%s", "audit show --subject|%s", "audit show --since|%s", "audit show --until|%s", "audit show --conversation-id|%s", "audit|%s", "audit verify|%s",
 	"doctor|%s", "redact|%s", "version|%s", "|%s", "|--%s", "list|--%s=x", "help|%s", "completion|%s", "list --config|%s", "list --config|/nowhere/%s", "list --store|%s", "list --store|sqlite:/nowhere/%s", "list --store|postgres://app:%s@db/x",
 	"serve --listen|%s", "serve --listen|%s:1", "serve --listen|127.0.0.1:%s", "keepalive --as gamma --server|%s", "keepalive --as gamma --server|http://%s", "keepalive --as gamma --server|http://127.0.0.1:1/%s?x", "keepalive --as|%s", "mcp --as|%s", "mcp|%s",
+	"audit export --format|%s", "audit export --format tiles --out|/dev/null/%s", "audit prove|%s", "audit prove CONV|%s", "audit verify --key|%s", "audit verify --checkpoint|/nowhere/%s", "audit verify --tiles|/nowhere/%s",
+	"audit checkpoint --append|/dev/null/%s", "audit checkpoint --git|/nowhere/%s", "audit key|%s",
+	"key rotate --retire-after|%s", "token new --as alpha --name x --rank|%s", "token new --as alpha --rank worker --conversation-id|%s", "token new --as alpha --for|%s",
 	"watchdog|%s", "demo --keep|/dev/null/%s",
 }
 
@@ -78,7 +81,7 @@ func (n *nest) plantInShell(ctx context.Context) error {
 			}
 		}
 	}
-	for _, text := range []string{"%s", "%s = 1", "limits = %q", "limits = [%q]", "heartbeat = %q", "[%s]\nx = 1", "alert_webhook = %q", "alert_secret = \"%[1]s%[1]s", "store = %q", "listen = %q", "log = %q", "redact_rule = %q"} {
+	for _, text := range []string{"%s", "%s = 1", "limits = %q", "limits = [%q]", "heartbeat = %q", "[%s]\nx = 1", "alert_webhook = %q", "alert_secret = \"%[1]s%[1]s", "store = %q", "listen = %q", "log = %q", "redact_rule = %q", "[redact]\nallow = [%q]", "[redact]\nallow = %q", "[redact]\nx = %q", "[[redact.rule]]\nkind = %q", "[[redact.rule]]\nkind = 'x'\npattern = \"(%s\"", "[redact]\n%s = 1"} {
 		path := filepath.Join(n.scratch, "canary.toml")
 		if err := os.WriteFile(path, fmt.Appendf(nil, text, n.canaries.Plant("configuration "+text, GitHubToken)), 0o600); err != nil {
 			return err

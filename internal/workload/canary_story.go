@@ -193,7 +193,7 @@ func (n *nest) readAll(ctx context.Context, beta *wire, h *Hub) error {
 	}
 	for _, line := range []string{
 		"status", "status --json", "list --all", "list --all --json", "show --json " + n.conversation, "show " + n.conversation, "tail --once", "tail --once --json",
-		"export " + n.conversation, "audit show", "audit show --json", "audit verify", "token list --json", "partners --json --as gamma", "check --as gamma --limit 50", "task list --all --as gamma",
+		"export " + n.conversation, "audit show", "audit show --json", "audit verify", "audit export --format jsonl", "key list --json", "token list --json", "partners --json --as gamma", "check --as gamma --limit 50", "task list --all --as gamma",
 	} {
 		n.read(strings.Fields(line)...)
 	}
