@@ -135,7 +135,7 @@ func (s *Service) RevokeToken(ctx context.Context, id TokenID) error {
 		}
 		tx.Notify(Inbox(row.Agent)) // its waits end now, not at their time-out
 		tx.Notify(Work(row.Agent))
-		return row.Agent, recordDeployment(tx, PersonName, "token_revoke", string(row.ID), nil)
+		return row.Agent, recordDeployment(tx, PersonName, actionTokenRevoke, string(row.ID), nil)
 	})
 	if err != nil {
 		return err

@@ -155,6 +155,7 @@ func (v *verification) conversation(ctx context.Context, log string) (AuditRepor
 func (v *verification) log(ctx context.Context, log string) (out AuditReport, err error) {
 	marks := v.marks(log)
 	var bad []int64
+	var revoked revocations
 	err = v.s.store.View(ctx, func(tx Tx) error {
 		out = AuditReport{Log: log, Marks: len(marks)}
 		head, err := head(tx, log)
@@ -167,14 +168,21 @@ func (v *verification) log(ctx context.Context, log string) (out AuditReport, er
 		records := entries(tx, log, 0)
 		if log == DeploymentLog {
 			clear(v.told)
-			bad = nil
-			records = v.listen(records, &bad)
+			bad, revoked = nil, revocations{}
+			records = v.listen(records, &bad, &revoked)
 		}
 		rep, err := audit.Verify(log, head, records, marks...)
 		out.Entries, out.Root = rep.Size, base64.StdEncoding.EncodeToString(rep.Root[:])
 		if errors.Is(err, audit.ErrBroken) {
 			out.find(strings.Join(rep.Findings, "; "))
 			err = nil
+		}
+		if err != nil {
+			return err
+		}
+		undone, err := revoked.undone(tx)
+		for _, finding := range undone {
+			out.find(finding)
 		}
 		return err
 	})
@@ -193,13 +201,16 @@ func (v *verification) marks(log string) []audit.Mark {
 	return marks
 }
 
-// listen passes the records of the deployment's log on, and notes the heads that they tell.
-func (v *verification) listen(records iter.Seq2[[]byte, error], bad *[]int64) iter.Seq2[[]byte, error] {
+// listen passes the records of the deployment's log on, and notes the heads and the revocations that they tell.
+func (v *verification) listen(records iter.Seq2[[]byte, error], bad *[]int64, revoked *revocations) iter.Seq2[[]byte, error] {
 	tells := []byte(`"action":"` + actionHeads + `"`)
 	return func(yield func([]byte, error) bool) {
 		for record, err := range records {
-			if err == nil && bytes.Contains(record, tells) {
-				v.hear(record, bad)
+			if err == nil {
+				revoked.hear(record)
+				if bytes.Contains(record, tells) {
+					v.hear(record, bad)
+				}
 			}
 			if !yield(record, err) {
 				return
