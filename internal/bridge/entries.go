@@ -144,6 +144,7 @@ func (m *merging) Pop() any {
 	*m = (*m)[:last]
 	return r
 }
+
 func (m merging) Less(i, j int) bool {
 	a, b := m[i].line, m[j].line
 	return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Log, b.Log), cmp.Compare(a.N, b.N)) < 0

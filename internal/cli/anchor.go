@@ -137,8 +137,10 @@ func appendCheckpoint(ctx context.Context, path string, take func(before []byte)
 // configuration but the repository's own counts.
 func commitAnchor(ctx context.Context, dir, file, subject string) error {
 	git := func(args ...string) (string, error) {
-		args = append([]string{"--no-pager", "-C", dir, "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "commit.gpgsign=false",
-			"-c", "user.name=agentbridge", "-c", "user.email=agentbridge@localhost", "-c", "protocol.allow=never"}, args...)
+		args = append([]string{
+			"--no-pager", "-C", dir, "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "commit.gpgsign=false",
+			"-c", "user.name=agentbridge", "-c", "user.email=agentbridge@localhost", "-c", "protocol.allow=never",
+		}, args...)
 		cmd := exec.CommandContext(ctx, "git", args...)
 		for _, v := range os.Environ() {
 			if !strings.HasPrefix(v, "GIT_") {
