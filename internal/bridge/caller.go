@@ -255,24 +255,24 @@ func (s *Service) Refusals() map[Code]int {
 	return maps.Clone(s.ever)
 }
 
-// nobodyEvery is the least time between two entries about refusals of nobody: the log is kept for good, and nobody needs no token to
-// make it grow.
-const nobodyEvery = time.Minute
+// refusedEvery is the least time between two entries of a process about the refusals of one agent, or of nobody: the log is kept for
+// good, and neither may make it grow as it likes. The count in the entry is of all since the one before.
+const refusedEvery = time.Minute
 
 // writeRefusals moves the counts of this process into the deployment's log. If it fails, they are kept for the next time.
 func (s *Service) writeRefusals(ctx context.Context) error {
 	s.mu.Lock()
 	counts, kept := s.refusals, map[refusal]int{}
-	early := s.nobody.ago() < nobodyEvery
+	maps.DeleteFunc(s.refusedAt, func(_ AgentID, at moment) bool { return at.ago() >= refusedEvery })
 	for r, n := range counts {
-		if r.agent == "" && early {
+		if _, early := s.refusedAt[r.agent]; early {
 			kept[r] = n
 			delete(counts, r)
 		}
 	}
 	s.refusals = kept
-	if !early {
-		s.nobody = thisMoment()
+	for r := range counts {
+		s.refusedAt[r.agent] = thisMoment()
 	}
 	s.mu.Unlock()
 	if len(counts) == 0 {

@@ -10,8 +10,9 @@ import (
 // a log.
 type door struct{ scanner *redact.Scanner }
 
-// outside is the key of redaction marks in texts that belong to no conversation.
-var outside = []byte("agentbridge: outside of any conversation")
+// outside is the key of redaction marks in texts that belong to no conversation. It is of this process alone: under a key that
+// others know, a mark in a log would tell whoever guesses a password that it is the one.
+var outside = randomBytes(32)
 
 // take lets a text of at most limit characters in: sanitised, its secrets masked under the conversation's key, and how many there
 // were. What does the naming is for the message: "the message".

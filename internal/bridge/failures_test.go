@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -228,4 +229,35 @@ func TestFailedAuthentication_OffIsOffAndLocalProcessesHaveNoAddress(t *testing.
 	if got := off.Refusals()[bridge.Denied]; got != 100 {
 		t.Errorf("%d refusals are counted, want 100", got)
 	}
+}
+
+// An agent that is refused again and again makes the log grow by the minute, not by the sweep.
+func TestRefusals_OfAnAgentAreWrittenByTheMinute(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t)
+		a := w.agent("alpha")
+		w.talk(a, w.agent("beta"))
+		const refusals = 60
+		for range refusals {
+			if _, err := w.Send(w.ctx, a, bridge.SendRequest{Message: "x", To: []string{"nobody"}}); !errors.Is(err, bridge.NotFound) {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			w.sweep()
+		}
+		time.Sleep(time.Minute)
+		w.sweep()
+		entries, err := w.AuditEntries(w.ctx, bridge.AuditFilter{Actions: []string{"refuse"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		counted := 0
+		for _, e := range entries {
+			n, _ := strconv.Atoi(e.Facts["count"])
+			counted += n
+		}
+		if counted != refusals || len(entries) > 7 {
+			t.Errorf("%d refusals in five minutes were counted %d times, in %d entries; want all of them, in 7 at most", refusals, counted, len(entries))
+		}
+	})
 }

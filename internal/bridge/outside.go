@@ -86,7 +86,7 @@ func (l AuditLine) Record() []byte {
 func ToldHeads(records func(yield func([]byte, error) bool)) (map[string][]audit.Mark, error) {
 	v := verification{told: map[string][]toldHead{}}
 	var bad []int64
-	for _, err := range v.listen(records, &bad, new(revocations)) {
+	for _, err := range v.listen(records, &bad, revocations{}) {
 		if err != nil {
 			return nil, err
 		}

@@ -270,7 +270,7 @@ func (s *Service) revokeSigned(tx Tx, ring *KeyRing) (ended []AgentID, err error
 	if len(ended) == 0 {
 		return nil, nil
 	}
-	return ended, recordDeployment(tx, PersonName, actionTokenRevoke, everyToken, facts{"keys": strings.Join(ring.ids(), " "), "tokens": strconv.Itoa(len(ended))})
+	return ended, recordDeployment(tx, PersonName, actionTokenRevoke, "all", facts{"keys": strings.Join(ring.ids(), " "), "tokens": strconv.Itoa(len(ended))})
 }
 
 // KeyState is a key as it is listed. It does not hold the key.

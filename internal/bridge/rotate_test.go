@@ -17,7 +17,6 @@ type ringFile struct {
 	mu   sync.Mutex // guards text and new
 	text []byte
 	new  map[*bridge.Options]bool
-	err  error
 }
 
 func (f *ringFile) save(ring *bridge.KeyRing) error {

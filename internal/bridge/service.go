@@ -91,10 +91,10 @@ type Service struct {
 
 	strangers strangers
 
-	mu        sync.Mutex // guards refusals, ever, nobody, unseen, unclaimed
+	mu        sync.Mutex // guards refusals, refusedAt, ever, unseen, unclaimed
 	refusals  map[refusal]int
 	ever      map[Code]int           // refusals since this process started
-	nobody    moment                 // when refusals of nobody were last written
+	refusedAt map[AgentID]moment     // when refusals of an agent, or of nobody, were last written
 	unseen    map[Instance][]Receipt // batches nobody saw that could not be given back
 	unclaimed map[Instance][]Task    // and claims, as they were tried
 }
@@ -103,7 +103,7 @@ type Service struct {
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
 		store: store, conf: o.Config, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log, reload: o.Reload, witness: witness{keep: o.Witness},
-		refusals: map[refusal]int{}, ever: map[Code]int{}, unseen: map[Instance][]Receipt{}, unclaimed: map[Instance][]Task{},
+		refusals: map[refusal]int{}, refusedAt: map[AgentID]moment{}, ever: map[Code]int{}, unseen: map[Instance][]Receipt{}, unclaimed: map[Instance][]Task{},
 	}
 	if s.conf == (Config{}) {
 		s.conf = Defaults()

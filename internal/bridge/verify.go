@@ -155,7 +155,7 @@ func (v *verification) conversation(ctx context.Context, log string) (AuditRepor
 func (v *verification) log(ctx context.Context, log string) (out AuditReport, err error) {
 	marks := v.marks(log)
 	var bad []int64
-	var revoked revocations
+	revoked := revocations{}
 	err = v.s.store.View(ctx, func(tx Tx) error {
 		out = AuditReport{Log: log, Marks: len(marks)}
 		head, err := head(tx, log)
@@ -168,8 +168,9 @@ func (v *verification) log(ctx context.Context, log string) (out AuditReport, er
 		records := entries(tx, log, 0)
 		if log == DeploymentLog {
 			clear(v.told)
-			bad, revoked = nil, revocations{}
-			records = v.listen(records, &bad, &revoked)
+			clear(revoked)
+			bad = nil
+			records = v.listen(records, &bad, revoked)
 		}
 		rep, err := audit.Verify(log, head, records, marks...)
 		out.Entries, out.Root = rep.Size, base64.StdEncoding.EncodeToString(rep.Root[:])
@@ -180,7 +181,7 @@ func (v *verification) log(ctx context.Context, log string) (out AuditReport, er
 		if err != nil {
 			return err
 		}
-		undone, err := revoked.undone(tx)
+		undone, err := revoked.undone(tx, v.s.ring(), tx.Now())
 		for _, finding := range undone {
 			out.find(finding)
 		}
@@ -202,7 +203,7 @@ func (v *verification) marks(log string) []audit.Mark {
 }
 
 // listen passes the records of the deployment's log on, and notes the heads and the revocations that they tell.
-func (v *verification) listen(records iter.Seq2[[]byte, error], bad *[]int64, revoked *revocations) iter.Seq2[[]byte, error] {
+func (v *verification) listen(records iter.Seq2[[]byte, error], bad *[]int64, revoked revocations) iter.Seq2[[]byte, error] {
 	tells := []byte(`"action":"` + actionHeads + `"`)
 	return func(yield func([]byte, error) bool) {
 		for record, err := range records {
