@@ -37,8 +37,8 @@ check: go ## quick: format, vet, staticcheck, go fix, rules of the repository
 	go fix -diff ./...
 	go test .
 
+# -short: a fifth of the random steps; no test is left out. GORACE: a process sleeps a second at its end otherwise, and tests start many.
 race: go cc ## all tests under the race detector (needs a C compiler)
-	# short: a fifth of the random steps; no test is left out. Otherwise each process that a test starts would sleep a second at its end.
 	GORACE='atexit_sleep_ms=0' CGO_ENABLED=1 go test -race -short ./...
 
 inspector: build ## the MCP inspector plays two agents (needs npm, fetches the inspector and Node 22 as npm packages)
