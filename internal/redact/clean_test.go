@@ -35,6 +35,23 @@ func TestRedact_LeavesOrdinaryTextAlone(t *testing.T) {
 		// code around headers
 		`req.Header.Set("Authorization", "Bearer "+token)`, "headers: { Authorization: `Bearer ${token}` }", `"Bearer "+strings.Join(params, ", ")`,
 		`w.Header().Set("WWW-Authenticate", "Bearer realm=\"bridge\", error=\"invalid_token\"")`, "[Authorization](protocol.md#authorization)",
+		// what other languages say
+		"Das Passwort ist ungültig oder abgelaufen.", "Das Kennwort wurde geändert, bitte neu anmelden.", "La contraseña está guardada en el gestor.", "La contraseña es válida durante 90 días.",
+		"Le mot de passe est stocké dans le coffre.", "Le mot de passe a été réinitialisé hier.", "La clé API est expirée depuis lundi.", "La clave es usar menos dependencias.",
+		"La clave de API es obligatoria para este endpoint.", "Der API-Schlüssel ist abgelaufen.", "El token ha caducado; renueva la sesión.", "La password è nel gestore, sezione team", "clave: valor", "clé: identifiant_2",
+		`chave: "nome_do_campo"`, "Schlüssel: Kundennummer", "认证令牌已过期，请重新登录", "パスワードは8文字以上で入力してください", `"login.password.label": "Contraseña",`, `"forgotPassword": "Mot de passe oublié ?",`,
+		`<button aria-label="Hide password">🙈</button>`, `<label for="password">Пароль</label>`,
+		// pins, settings, checksums
+		"- uses: docker/login-action@v3", "uses: docker/login-action@9780b0c442fbb1117ed29e0efdff1e18412f7567 # v3.3.0", "- uses: google-github-actions/auth@v2.1.7", "npm i jsonwebtoken@9.0.2 passport-local@1.0.0",
+		"golang.org/x/oauth2 v0.30.0 h1:dnDm7JmhM45NNpd8FDDeLhK6FwqbOf4MLCM9zb1BOHI=", "password_encryption = scram-sha-256", "password_encryption = md5", "sslmode=verify-full sslpassword=''", "auth_method: argon2id",
+		"default_authentication_plugin = caching_sha2_password", `SECRET_KEY = os.environ["DJANGO_SECRET_KEY"]`, `secret_key_base: <%= ENV["SECRET_KEY_BASE"] %>`, "config.password_length = 12..128", "ALTER USER app PASSWORD :pw",
+		"ALTER ROLE app WITH PASSWORD $1;", "password = random_password.db.result", `password_hint: "Mindestens 12 Zeichen"`,
+		// handed over, but no secret
+		`sshpass -p "$SSH_PASS" ssh deploy@web1`, `echo "$TOKEN" | docker login -u ci --password-stdin`, `echo "checking-config-2026" > /tmp/auth.log`, `echo "build-20261122-rc1" > keys.txt`, "wg genkey | tee privatekey | wg pubkey > publickey",
+		"codecov -t unit -f coverage.xml", "codecov flags: 550e8400-e29b-41d4-a716-446655440000/upload", "consul node id 550e8400-e29b-41d4-a716-446655440000 left", `client = BlobServiceClient("mystorageaccount2026")`, "connect app/models@main",
+		"cherry-pick: auth 3f2a9c1 onto release", "aws sso login --profile staging-eu-west-1", "vault login -method=oidc role=dev", "jwt.verify(token, 'HS256-public')", "the TOTP code is 6 digits", "WIFI:T:nopass;S:guest;;",
+		"use admin / admin to log in to the demo", "use SSO with OAuth2 to log in", "AUTH PLAIN LOGIN CRAM-MD5", "250-AUTH LOGIN PLAIN XOAUTH2", `"tokens": ["identifier_expression_list", "parenthesized_expression"]`,
+		"define('AUTH_KEY', 'put your unique phrase here');", "curl -uploader https://x.test", "Can you send me the password through 1Password?", "ConvertTo-SecureString $env:PW -AsPlainText -Force",
 		// identifiers that are no secrets
 		"commit 3f2a9c1d4e5b6a7f8091a2b3c4d5e6f708192a3b fixes it", "id 550e8400-e29b-41d4-a716-446655440000", "sk-learn is a library", "class=\"sk-toggleable-content-fitted\"",
 		"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",

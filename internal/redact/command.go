@@ -26,7 +26,7 @@ func commandRules() []rule {
 		{kind: "password", keywords: []string{"redis-cli"}, find: option(optionForm{apart: true}, " -a")},
 		{kind: "password", keywords: []string{"ldapsearch", "ldapmodify", "ldapadd", "ldapwhoami"}, find: option(optionForm{apart: true}, " -w")},
 		{kind: "password", keywords: []string{"sqlcmd", "zip", "unzip"}, find: option(optionForm{apart: true}, " -P")},
-		{kind: "password", keywords: []string{"curl"}, find: option(optionForm{apart: true, behind: ":"}, " -u", " --user", " -U", " --proxy-user")},
+		{kind: "password", keywords: []string{"curl"}, find: option(optionForm{apart: true, glued: true, behind: ":"}, " -u", " --user", " -U", " --proxy-user")},
 		{kind: "password", keywords: []string{"smbclient"}, find: option(optionForm{apart: true, behind: "%"}, " -U")},
 		{kind: "password", keywords: []string{"-pass pass:", "-passin pass:", "-passout pass:"}, expr: `(?i)-pass(?:in|out)? pass:` + argument, judge: isCredential},
 		{kind: "password", keywords: []string{"identified by"}, expr: `(?i)identified\s+by\s+(?:password\s+)?["']([^"'\n]+)["']`, judge: isCredential},
@@ -43,6 +43,7 @@ const maxCommand = 300
 type optionForm struct {
 	glued, apart bool
 	behind       string
+	judge        func(string) bool // says whether it is one, where the option may mean something else
 }
 
 // option makes a finder of the argument of the first of flags on a command line that the keyword begins.
@@ -50,6 +51,9 @@ func option(form optionForm, flags ...string) finder {
 	return func(text string, at, end int) (int, int, bool) {
 		if !startsWord(text, at) {
 			return 0, 0, false
+		}
+		if text[end-1] == ' ' {
+			end-- // an option begins with a space
 		}
 		line := text[end:min(len(text), end+maxCommand)]
 		line = line[:indexAny(line, "\n|;")]
@@ -87,7 +91,7 @@ func (f optionForm) argument(text string, i int) (int, int, bool) {
 		v.start = v.stop - len(secret)
 	}
 	secret := v.head(text)
-	if len(secret) < 3 || secret[0] == '-' || ports.MatchString(secret) || !isCredential(secret) {
+	if len(secret) < 3 || secret[0] == '-' || ports.MatchString(secret) || !isCredential(secret) || f.judge != nil && !f.judge(secret) {
 		return 0, 0, false
 	}
 	return v.start, v.end(text), true

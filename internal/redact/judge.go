@@ -3,6 +3,8 @@ package redact
 import (
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // likelyPassword says of a value that a password's name announced whether it is one. People choose passwords, so anything
@@ -12,6 +14,9 @@ func likelyPassword(text string, v value) bool {
 	s := v.head(text)
 	if len(s) < 4 {
 		return false
+	}
+	if strings.IndexFunc(s, func(r rune) bool { return r < utf8.RuneSelf && isAlnum(byte(r)) }) < 0 {
+		return false // signs, or words in another script
 	}
 	if isNumber(s) || tame.MatchString(s) {
 		return isNumber(s) && v.form == assigned && !strings.HasSuffix(asciiLower(v.name), "s")
@@ -25,6 +30,9 @@ func likelyPassword(text string, v value) bool {
 	plain := strings.Trim(s, letters+"_-.:") == ""
 	if plain && v.form != stated && namesakes.MatchString(s) {
 		return false // a name, not a value
+	}
+	if !v.quote && (v.form == stated || v.form == beside) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && r != '-' }) < 0 {
+		return false // a word, umlauts and accents included
 	}
 	switch v.form {
 	case literal:
@@ -46,6 +54,11 @@ func likelyPassword(text string, v value) bool {
 		end := v.stop == len(text) || text[v.stop] == '\n'
 		return end && len(s) >= 6 && (strings.Trim(s, letters[:26]) == "" || isShouted(v.name) && len(s) >= 12 && strings.Trim(s, letters[:26]+"-_.") == "")
 	}
+}
+
+// likelyForeign is stricter than likelyPassword: in the languages of these words a field of a table has the same name.
+func likelyForeign(text string, v value) bool {
+	return isStrongPassword(v.head(text)) && likelyPassword(text, v)
 }
 
 // item is how another name and its value begin.
@@ -86,7 +99,7 @@ func likelyKey(text string, v value) bool {
 		return false
 	}
 	if hexDigest.MatchString(s) || uuid.MatchString(s) {
-		if strings.EqualFold(v.name, "key") || !isShouted(v.name) {
+		if strings.EqualFold(v.name, "key") || !isShouted(v.name) && !exported(text, v) {
 			return false
 		}
 	} else if breaks(s)*4 < len(s) {
@@ -94,6 +107,14 @@ func likelyKey(text string, v value) bool {
 	}
 	return likelyToken(text, v)
 }
+
+// exported reports whether a variable is an environment's, though its name is not all capitals: CF_Key=….
+func exported(text string, v value) bool {
+	line := text[max(0, v.start-maxName):v.start]
+	return exportedName.MatchString(line)
+}
+
+var exportedName = regexp.MustCompile(`(?:\A|[\s;])[A-Z]\w*_[A-Z][a-z]+=["']?\z`)
 
 var uuid = regexp.MustCompile(`\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\z`)
 

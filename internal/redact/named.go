@@ -24,8 +24,10 @@ func namedRules() []rule {
 			joined("server", "key"), joined("secure", "key"), joined("crypto", "key"), joined("cipher", "key"), joined("decryption", "key"), joined("wrapping", "key"), joined("root", "key"),
 			joined("publish", "key"), joined("write", "key"), joined("read", "key"), joined("push", "key"), joined("product", "key"), joined("activation", "key"), joined("serial", "key"), joined("preshared", "key"), joined("pre", "shared", "key"), []string{"psk"},
 		), find: token.find},
-		{kind: "password", keywords: []string{"password", "passwd", "passphrase", "passcode", "pwd", "storepass", "keypass", "bindpw", "rootpw", "requirepass", "masterauth"}, find: password.find},
+		{kind: "password", keywords: []string{"password", "passwd", "passphrase", "passcode", "pwd", "storepass", "keypass", "bindpw", "rootpw", "requirepass", "masterauth", "authtok", "sshpass", "dbpass", "rootpass", "userpass", "adminpass", "smtppass", "mailpass", "ftppass", "ldappass", "bindpass", "redispass", "sudopass", "mypass"}, find: password.find},
 		{kind: "password", keywords: foreignPasswords, find: password.find},
+		{kind: "password", keywords: []string{"clave", "clé", "chave", "chiave"}, find: naming{judge: likelyForeign, apart: true}.find},
+		{kind: "api-key", keywords: foreignKeys, find: token.find},
 		{kind: "secret", keywords: []string{"key"}, find: naming{judge: likelyKey, apart: true}.find},
 		{kind: "password", keywords: []string{"pass", "pw"}, find: brief.find},
 		{kind: "secret", keywords: append(joined("secret", "key"), "secret", "token", "credential"), find: token.find},
@@ -38,6 +40,13 @@ func namedRules() []rule {
 // foreignPasswords are the words for a password in other languages than English, as far as they are other words.
 var foreignPasswords = []string{
 	"passwort", "kennwort", "contraseña", "contrasena", "mot de passe", "senha", "пароль", "Пароль", "密码", "密碼", "パスワード", "비밀번호", "wachtwoord", "lösenord", "hasło", "parola", "şifre",
+	"adgangskode", "salasana", "heslo", "jelszó", "mật khẩu",
+}
+
+// foreignKeys are the words for a key or a token in other languages than English.
+var foreignKeys = []string{
+	"schlüssel", "schluessel", "clé api", "clé d'api", "clé secrète", "clé d'accès", "clave api", "clave de api", "clave secreta", "clave de acceso", "chiave api", "chave api", "chave de api",
+	"jeton", "ключ", "токен", "密钥", "令牌", "キー", "トークン", "sleutel", "nyckel", "klucz",
 }
 
 // joined gives the ways in which words become one name.
@@ -154,9 +163,9 @@ func isShouted(name string) bool {
 // in parentheses, and then a sign or a verb. Its groups are, in order, the forms assigned, stated, literal, and stated again.
 var binding = regexp.MustCompile(`\A(?:\\*["'\x60\])*])*(?:[ \t]*\([^()\n]+\))?(?:` +
 	`([ \t]*(?::=|=>|->|:-|[!=]={1,2}|=|:)(?:[ \t]*\*{2})?[ \t]*|[ \t]+\|[ \t]+|>|["'][ \t]+value[ \t]*=[ \t]*|</key>\s*<string>|[ \t]+--(?:body|value|secret-string|text|plaintext|data)[ =]|,?\s*["']?value["']?[ \t]*[:=][ \t]*|\s*\{[^{}]{0,80}?\bdefault[ \t]*=[ \t]*)` +
-	`|((?: (?:for|of|to|on|in|at|from)(?: [\w.@/'-]+){1,4}?)?[ \t]+(?i:is|was|are|will be|ist|est|es|to|equals|set to|changed to|reset to)(?i: now| still| currently)?(?i: (?:set|changed|reset|updated) to)?:?[ \t]+)` +
+	`|((?: (?:for|of|to|on|in|at|from|de|del|di|da|du|der|des|para|pour|per|für|von|vom|zum|zur)(?: [\w.@/'-]+){1,4}?)?[ \t]+(?i:is|was|are|will be|ist|lautet|war|est|es|è|é|será|foi|to|equals|set to|changed to|reset to)(?i: now| still| currently)?(?i: (?:set|changed|reset|updated) to)?:?[ \t]+)` +
 	`|([ \t]*(?:\|\||\?\?|,|\()[ \t]*)` +
-	`|((?: (?:for|of|to|on|in|at|from)(?: [\w.@/'-]+){1,4}?)?[ \t]*(?:→|⇒|—|–|：|:|=| - )[ \t]*))`)
+	`|((?: (?:for|of|to|on|in|at|from|de|del|di|da|du|der|des|para|pour|per|für|von|vom|zum|zur)(?: [\w.@/'-]+){1,4}?)?[ \t]*(?:→|⇒|—|–|：|:|=| - )[ \t]*))`)
 
 // bind gives where the value begins of the name that ends at text[i], and how it is bound.
 func bind(text string, i int) (int, form) {
@@ -165,7 +174,7 @@ func bind(text string, i int) (int, form) {
 		j++
 	}
 	// Most names in a text are words of a sentence. Neither sign nor verb of binding begins like what follows them.
-	const signs, verbs = "\\\"'`])*(:=-!|?>,\n{<\xe2\xef", "acefiorstwACEFIORSTW"
+	const signs, verbs = "\\\"'`])*(:=-!|?>,\n{<\xe2\xef\xc3", "acdefiloprstvwzACDEFILOPRSTVWZ"
 	if j == len(text) {
 		return j, unbound
 	}
@@ -234,6 +243,9 @@ func authorization(text string, at, end int) (int, int, bool) {
 		return 0, 0, false
 	}
 	v := valueAt(text, from)
+	if v.start < len(text) && text[v.start] == '[' {
+		v.start++ // as a log writes a header: [Basic …]
+	}
 	known := scheme.FindString(text[v.start:])
 	if known != "" {
 		v = value{start: v.start + len(known)}

@@ -172,12 +172,15 @@ func passwordLen(s string) int {
 	for n < len(s) && n < maxValue && s[n] > ' ' && strings.IndexByte("\"'`()[]{}<>|", s[n]) < 0 {
 		n++
 	}
-	return len(strings.TrimRight(s[:n], ".,;:"))
+	return len(strings.TrimRight(s[:n], ".,;:?"))
 }
+
+// located matches what has an "@" for another reason: user@host, and a package, action or image pinned to a version or a hash.
+var located = regexp.MustCompile(`\A(?:[a-z_][a-z0-9_.-]*@(?:[a-z][a-z-]*\d{0,2}|\d{1,3}(?:\.\d{1,3}){3})(?::.*)?|[\w.-]*@(?:v?\d+(?:\.[\w.-]+)*|[0-9a-f]{7,64}|sha\d+:.*))\z`)
 
 // isPasswordLike is stricter than isStrongPassword, as looksLikeToken is than isRandom.
 func isPasswordLike(s string) bool {
-	if len(s) < 8 || len(s) > 64 || !hasDigit(s) || strings.Contains(s, "%20") || !isStrongPassword(s) || item.MatchString(s) || strings.ContainsAny(s, "\\/,") {
+	if len(s) < 8 || len(s) > 64 || !hasDigit(s) || strings.Contains(s, "%20") || !isStrongPassword(s) || item.MatchString(s) || located.MatchString(s) || strings.ContainsAny(s, "\\/,") {
 		return false
 	}
 	if strings.Trim(s, letters+digits) == "" {

@@ -10,8 +10,10 @@ func builtin() []rule {
 	}
 	rules = append(rules, vendorShapes()...)
 	rules = append(rules, moreShapes()...)
+	rules = append(rules, markedRules()...)
 	rules = append(rules, urlRules()...)
 	rules = append(rules, commandRules()...)
+	rules = append(rules, handedRules()...)
 	rules = append(rules, placeRules()...)
 	rules = append(rules, gitleaksRules()...)
 	rules = append(rules, namedRules()...)
@@ -33,10 +35,7 @@ func vendorShapes() []rule {
 		{kind: "google-token", keywords: []string{"ya29."}, expr: `ya29\.[\w.-]{19,}[\w-]`, edge: true},
 		{kind: "google-secret", keywords: []string{"gocspx-"}, expr: `GOCSPX-[\w-]{20,}`},
 		{kind: "slack-token", keywords: []string{"xoxa-", "xoxb-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xoxd-", "xoxc-", "xoxe.", "xapp-"}, expr: `(?i:xox[a-eoprs][-.]|xapp-)[\w.%/+-]{9,}[\w/+]`},
-		{kind: "slack-webhook", keywords: []string{"hooks.slack.com/"}, expr: `hooks\.slack\.com/(?:services|workflows|triggers)/([\w/-]{20,})`},
-		{kind: "discord-webhook", keywords: []string{"discord.com/api/", "discordapp.com/api/"}, expr: `(?i)discord(?:app)?\.com/api/(?:v\d+/)?webhooks/(\d+/[\w-]{20,})`},
 		{kind: "discord-token", keywords: []string{"bot "}, expr: `(?i:bot )([\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,})`, edge: true},
-		{kind: "telegram-token", keywords: []string{":aa"}, expr: `:(AA[\w-]{30,})`, judge: isScrambled},
 		{kind: "stripe-key", keywords: []string{"sk_live_", "rk_live_", "sk_test_", "rk_test_", "sk_prod_", "whsec_"}, expr: `(?:[rs]k_(?:live|test|prod)|whsec)_[A-Za-z0-9+/=]{10,}`},
 		{kind: "npm-token", keywords: []string{"npm_"}, expr: `npm_[A-Za-z0-9]{30,}`},
 		{kind: "pypi-token", keywords: []string{"pypi-"}, expr: `pypi-[\w-]{40,}`, judge: isScrambled},

@@ -90,10 +90,10 @@ func moreShapes() []rule {
 		// talk
 		shape("discord-token", `[MNO][A-Za-z0-9_-]{22,27}\.[\w-]{6,7}\.[\w-]{27,}`, "md", "mt", "mj", "mz", "nd", "nt", "nj", "nz", "od", "ot"),
 		shape("discord-token", `mfa\.[\w-]{80,}`, "mfa."),
-		shape("teams-webhook", `webhookb2/[0-9a-f-]{36}@[0-9a-f-]{36}/IncomingWebhook/(\w{24,}(?:/[\w-]+)*)`, "webhookb2/"),
-		{kind: "webhook-url", keywords: []string{"hooks.zapier.com/", "hook.eu1.make.com/", "hook.us1.make.com/", "hook.make.com/", "hooks.airtable.com/", "maker.ifttt.com/"},
-			expr: `(?i)(?:hooks\.zapier\.com/hooks/catch/\d+|hook(?:\.\w+)?\.make\.com|hooks\.airtable\.com/workflows/v1/genericWebhook|maker\.ifttt\.com/trigger/\w+/with/key)/([\w/-]{6,}\w)`},
-		{kind: "webhook-url", keywords: []string{"/workflows/"}, expr: `/workflows/[0-9a-f]{32}/triggers/[^\s"'<>]*?[?&]sig=([\w%-]{20,})`},
+		{
+			kind: "webhook-url", keywords: []string{"hooks.zapier.com/", "hook.eu1.make.com/", "hook.us1.make.com/", "hook.make.com/", "hooks.airtable.com/", "maker.ifttt.com/"},
+			expr: `(?i)(?:hooks\.zapier\.com/hooks/catch/\d+|hook(?:\.\w+)?\.make\.com|hooks\.airtable\.com/workflows/v1/genericWebhook|maker\.ifttt\.com/trigger/\w+/with/key)/([\w/-]{6,}\w)`,
+		},
 		{kind: "telegram-token", keywords: []string{"/bot"}, expr: `/bot\d{6,}:([\w-]{30,})`},
 		{kind: "mailgun-key", keywords: []string{"-"}, find: mailgun},
 		shape("mailersend-token", `mlsn\.[a-f0-9]{40,}`, "mlsn."),

@@ -37,6 +37,8 @@ var (
 		prompt stdin stdout stderr env environment file files path dir config settings variable variables flag option
 		param parameter parameters arg argument args input output header headers body query form cookie url uri
 		manager vault keychain keyring store storage policy rotation rules rule hash hashes digest salt
+		scram trust peer ident gss gssapi sspi ntlm kerberos krb5 ldap radius pam disable allow prefer require verify full native caching
+		phpass crypt des 3des chacha20 poly1305 sha2 sha3 argon2i argon2d hs384 hs512 rs384 rs512 ps256 es384 es512 tls ssl none
 		md5 sha1 sha256 sha384 sha512 sha hs256 rs256 es256 eddsa ed25519 hmac aes aes128 aes256 gcm rsa ecdsa bcrypt scrypt argon2
 		argon2id pbkdf2 x509 base64 base64url hex utf8 utf ascii jwt jws jwe oauth oauth2 oidc saml basic
 		kubernetes k8s docker github gitlab aws azure gcp ci cd http https
@@ -62,5 +64,7 @@ var (
 		description message msg error errors status state scope scopes index pos position prefix suffix exists
 		changed updated created rotation interval timeout form page view modal component handler func function
 		mock util utils helper helpers config settings options schema model source bucket
+		encryption hasher hashers hashing algo mode check verify verification plugin iterations rounds history protection complexity
+		lifetime charset encoder encoding generator factory screen hide show toggle visible visibility confirmation required
 		limiter estimate estimator parser counter rate cost costs price stream window`)
 )
