@@ -203,9 +203,8 @@ func TestWitness_AnOlderStoreIsToldUntilAPersonAcceptsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opt := func(o *bridge.Options) {
-		o.Keys, o.Signer, o.Witness, o.Log = ring, signer, d.keep, slog.New(slog.NewTextHandler(&said, nil))
-	}
+	log := slog.New(slog.NewTextHandler(&said, nil)) // one, because its lock is what keeps lines apart
+	opt := func(o *bridge.Options) { o.Keys, o.Signer, o.Witness, o.Log = ring, signer, d.keep, log }
 	newer := newWorld(t, opt)
 	newer.tampered = true // what is kept will be of another
 	newer.agent("alpha")
@@ -306,8 +305,14 @@ func TestWitness_WhatIsUnreadableIsToldAndNothingStops(t *testing.T) {
 	for range 3 {
 		w.sweep()
 	}
-	if got := strings.Count(said.String(), "cannot be read"); got != 1 {
+	if got := strings.Count(said.String(), `msg="audit log forked" kept=unreadable`); got != 1 {
 		t.Errorf("told %d times, want once:\n%s", got, said.String())
+	}
+	if alerts, entries := w.forks(); alerts != 1 || entries != 1 {
+		t.Errorf("%d alerts and %d entries, want 1 of each", alerts, entries)
+	}
+	if f, err := w.Forked(w.ctx); f == nil || f.Kept != "unreadable" || !strings.Contains(f.String(), "cannot be read") {
+		t.Errorf("Forked = %v, %v", f, err)
 	}
 	if string(d.text) != "no head\n" {
 		t.Error("what could not be read was written over")

@@ -142,9 +142,12 @@ func (n *nest) run(ctx context.Context, cmd *exec.Cmd, stdin string) error {
 	cmd.Stdin = strings.NewReader(stdin)
 	cmd.Stdout = n.ledger.to("stdout of the shell")
 	cmd.WaitDelay = time.Second
-	timer := time.AfterFunc(verbTime, func() { cmd.Process.Signal(os.Interrupt) })
-	defer timer.Stop()
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		timer := time.AfterFunc(verbTime, func() { cmd.Process.Signal(os.Interrupt) })
+		defer timer.Stop()
+		err = cmd.Wait()
+	}
 	if _, ok := errors.AsType[*exec.ExitError](err); ok && ctx.Err() == nil {
 		return nil
 	}
