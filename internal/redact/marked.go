@@ -16,8 +16,8 @@ func markedRules() []rule {
 		{kind: "teams-webhook", keywords: []string{"webhookb2/"}, find: address(`webhookb2/[0-9a-f-]{36}@[0-9a-f-]{36}/IncomingWebhook/\w{24,}(?:/[\w-]+)*`)},
 		{kind: "webhook-url", keywords: []string{"hooks.zapier.com/", "hook.eu1.make.com/", "hook.us1.make.com/", "hook.make.com/", "hooks.airtable.com/", "maker.ifttt.com/"}, find: address(
 			`(?i)(?:hooks\.zapier\.com/hooks/catch/\d+|hook(?:\.\w+)?\.make\.com|hooks\.airtable\.com/workflows/v1/genericWebhook|maker\.ifttt\.com/trigger/\w+/with/key)/[\w/-]{6,}\w`)},
-		{kind: "webhook-url", keywords: []string{"/workflows/"}, find: address(`/workflows/[0-9a-f]{32}/triggers/[^\s"'<>]*?[?&]sig=[\w%-]{20,}`)},
-		{kind: "webhook-url", keywords: []string{"chat.googleapis.com/"}, find: address(`chat\.googleapis\.com/v1/spaces/[\w-]+/messages\?[^\s"'<>]*?\btoken=[\w%-]{16,}`)},
+		{kind: "webhook-url", keywords: []string{"/workflows/"}, find: address(`/workflows/[0-9a-f]{32}/triggers/[^\s"'<>]{0,512}?[?&]sig=[\w%-]{20,}`)},
+		{kind: "webhook-url", keywords: []string{"chat.googleapis.com/"}, find: address(`chat\.googleapis\.com/v1/spaces/[\w-]+/messages\?[^\s"'<>]{0,512}?\btoken=[\w%-]{16,}`)},
 		{kind: "telegram-token", keywords: []string{":aa"}, find: within(digits, 6, 12, `:AA[\w-]{30,}`)},
 		{kind: "google-key", keywords: []string{":apa91b"}, find: within(letters+digits+"-_", 7, 24, `:APA91b[\w-]{60,}`)},
 		{kind: "rancher-token", keywords: []string{"token-", "kubeconfig-u"}, expr: `(?:token|kubeconfig-u(?:ser)?)-[a-z0-9.-]{4,24}:[a-z0-9]{40,}`, edge: true},

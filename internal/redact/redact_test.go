@@ -168,6 +168,7 @@ func hostile() []string {
 	return []string{
 		"token=(", "token=a.", "token=x-", "password=\"(", "password is ", "password x", "password: aaaa", "pwd“", "x://a:b", "://", "otpauth://a?", "eyJ.", "eyJaaaaaaaaaa.x ",
 		"sk-", "sk-a-", "glpat-", "pypi-", "mysql -p", "curl -u a:", "jdbc:oracle:x:a/", "identified by '", "Cookie: a=", "authorization: bearer ", "\x1b]", "\x1b]0;", "\u200d",
+		"oathtool -a", "echo -aecho", " login -a", "codecov -t ", "totp(", "token-a:", "keys=[\"aaaaaaaaaaaaaaaaaaaa\",", "chat.googleapis.com/v1/spaces/a/messages?&&&", "a a / a to login ", "WIFI:S:a;",
 		"-----BEGIN " + "PRIVATE KEY-----", "-----BEGIN " + "PRIVATE KEY-----\naaaaaaaaaaaaaaaa", "[REDACTED:", "password=[REDACTED:a:00000000]",
 	}
 }
