@@ -57,6 +57,7 @@ func option(form optionForm, flags ...string) finder {
 		}
 		line := text[end:min(len(text), end+maxCommand)]
 		line = line[:indexAny(line, "\n|;")]
+		vain := 0
 		for _, flag := range flags {
 			for from := 0; ; {
 				i := strings.Index(line[from:], flag)
@@ -67,9 +68,10 @@ func option(form optionForm, flags ...string) finder {
 				if start, stop, ok := form.argument(text, end+from); ok {
 					return start, stop, true
 				}
+				vain += 16 // about what it costs to read an argument
 			}
 		}
-		return 0, 0, false
+		return vain, 0, false
 	}
 }
 
