@@ -7,18 +7,23 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"agentbridge/internal/audit"
 )
 
 // Fork says that the deployment's log is not the one that was seen before. It stands until a person accepts it; see
 // [Service.AuditAccept].
 type Fork struct {
 	At    time.Time `json:"at"`    // when it was found
-	Kept  string    `json:"kept"`  // size and root of the log that was seen before
+	Kept  string    `json:"kept"`  // size and root of the log that was seen before; "unreadable" where what was kept of it is
 	Found string    `json:"found"` // size and root of what is there instead
 }
 
 // String says it in a line.
 func (f Fork) String() string {
+	if f.Kept == unreadableHead {
+		return errKept.Error() + ", so nobody can say whether it is the one that was seen before; somebody changed the file witness, or the disk did"
+	}
 	size := func(text string) string {
 		number, _, _ := strings.Cut(text, " ")
 		return number
@@ -55,8 +60,18 @@ func (s *Service) Forked(ctx context.Context) (f *Fork, err error) {
 	return f, err
 }
 
-// report tells of a fork: this process's log once, and an alert and an entry once for all processes. Its caller has witness.mu.
-func (s *Service) report(ctx context.Context, f Fork) error {
+// unforked refuses while a fork stands.
+func (s *Service) unforked(tx Tx) error {
+	f, err := s.fork(tx)
+	if err != nil || f == nil {
+		return err
+	}
+	return Errorf(Conflict, "%s", f).WithHint("agentbridge audit verify shows more; if you put an older store back on purpose, agentbridge audit accept")
+}
+
+// report tells of a fork: this process's log once, and an alert and an entry once for all processes. It was found in a log of that
+// size. Its caller has witness.mu.
+func (s *Service) report(ctx context.Context, f Fork, size int64) error {
 	w := &s.witness
 	if was := w.fork.Load(); was == nil || was.Kept != f.Kept {
 		w.fork.Store(&f)
@@ -66,7 +81,12 @@ func (s *Service) report(ctx context.Context, f Fork) error {
 	if w.raised {
 		return nil
 	}
+	accepted := false
 	raised, err := commit(ctx, s.store.Update, Deployment, func(tx Tx) ([]Alert, error) {
+		restart, err := restarted(tx, size)
+		if accepted = !restart.IsZero(); accepted || err != nil {
+			return nil, err
+		}
 		raw, err := tx.Meta(metaFork)
 		if err != nil && !errors.Is(err, NotFound) {
 			return nil, err
@@ -88,6 +108,10 @@ func (s *Service) report(ctx context.Context, f Fork) error {
 	if err != nil {
 		return err // tried again by the next sweep
 	}
+	if accepted { // since it was found: the next pass looks again
+		w.fork.Store(nil)
+		return nil
+	}
 	w.raised = true
 	s.tell(raised)
 	return nil
@@ -105,42 +129,69 @@ func (s *Service) AuditAccept(ctx context.Context) (Fork, error) {
 	}
 	s.witness.mu.Lock()
 	defer s.witness.mu.Unlock()
-	kept, there, err := s.keptHead(ctx)
-	if err != nil && !errors.Is(err, errKept) {
-		return Fork{}, err
+	if s.witness.keep == nil {
+		f, _, err := s.accept(ctx, nil)
+		return f, err
 	}
-	unreadable := err != nil
-	f, err := commit(ctx, s.store.Update, Deployment, func(tx Tx) (Fork, error) {
+	// Nobody reads what is kept between the entry and the new head, and takes it for a fork once more.
+	var f Fork
+	err := s.witness.keep(ctx, func(kept []byte) (next []byte, err error) {
+		var now audit.Head
+		if f, now, err = s.accept(ctx, kept); err != nil {
+			return nil, err
+		}
+		return s.keptText(now)
+	})
+	return f, err
+}
+
+// accept is what AuditAccept does in the store. It gives the head to go on from.
+func (s *Service) accept(ctx context.Context, text []byte) (f Fork, now audit.Head, err error) {
+	var kept audit.Head
+	var broken error
+	if text != nil {
+		kept, broken = parseKept(text)
+	}
+	at := s.witness.at
+	err = s.store.Update(ctx, Deployment, func(tx Tx) error {
 		head, err := deploymentHead(tx)
 		if err != nil {
-			return Fork{}, err
+			return err
 		}
 		raw, err := tx.Meta(metaFork)
 		if err != nil && !errors.Is(err, NotFound) {
-			return Fork{}, err
+			return err
 		}
-		same := !unreadable
-		if there && same {
+		same := broken == nil
+		if same {
 			if same, err = continues(tx, kept, head); err != nil {
-				return Fork{}, err
+				return err
 			}
 		}
 		if same && len(raw) == 0 {
-			return Fork{}, Errorf(Conflict, "the audit log continues what was seen before: there is nothing to accept").
+			return Errorf(Conflict, "the audit log continues what was seen before: there is nothing to accept").
 				WithHint("agentbridge audit verify checks all of it")
 		}
-		f := Fork{At: tx.Now(), Kept: rootText(kept.Size, kept.Root()), Found: rootText(head.Size, head.Root())}
-		if unreadable {
-			f.Kept = "unreadable"
+		at = tx.Now()
+		f = Fork{At: at, Kept: rootText(kept.Size, kept.Root()), Found: rootText(head.Size, head.Root())}
+		if broken != nil {
+			f.Kept = unreadableHead
 		}
-		if err := tx.PutMeta(metaFork, nil); err != nil {
-			return Fork{}, err
+		if err := errors.Join(tx.PutMeta(metaFork, nil), tx.PutMeta(metaWitness, nil)); err != nil {
+			return err
 		}
-		return f, recordDeployment(tx, PersonName, actionRestart, DeploymentLog, facts{"kept": f.Kept, "found": f.Found})
+		if err := recordDeployment(tx, PersonName, actionRestart, DeploymentLog, facts{"kept": f.Kept, "found": f.Found}); err != nil {
+			return err
+		}
+		now, err = deploymentHead(tx)
+		return err
 	})
 	if err != nil {
-		return Fork{}, err
+		return Fork{}, now, err
 	}
-	s.witness.fork.Store(nil)
-	return f, s.restart(ctx)
+	w := &s.witness
+	w.fork.Store(nil)
+	w.at = at
+	w.raw, err = now.MarshalBinary()
+	return f, now, err
 }

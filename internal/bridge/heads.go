@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,16 +32,28 @@ const (
 // metaHeads is when heads were last told.
 const metaHeads = "heads"
 
+// metaTold says that growth is noted of all logs whose head was not told, also of those that did not grow since there are such notes.
+const metaTold = "heads_all"
+
 // tellHeads writes down in the deployment's log which heads the logs have that grew. From then on a conversation's log cannot be
 // written anew, not even together with its head, without the deployment's log showing it.
 func (s *Service) tellHeads(ctx context.Context) error {
-	due := false
+	due, all := false, false
 	err := s.store.View(ctx, func(tx Tx) (err error) {
-		due, err = headsDue(tx)
+		if all, err = toldAll(tx); err == nil {
+			due, err = headsDue(tx)
+		}
 		return err
 	})
-	if err != nil || !due {
+	if err != nil {
 		return err
+	}
+	if !all {
+		if err := s.store.Update(ctx, Deployment, noteAll); err != nil {
+			return err
+		}
+	} else if !due {
+		return nil
 	}
 	for left := headsPass; left > 0; left -= headsTurn {
 		more, err := commit(ctx, s.store.Update, Deployment, func(tx Tx) (more bool, err error) {
@@ -55,6 +68,34 @@ func (s *Service) tellHeads(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// noteAll notes growth of every log that there is, once in a store. One that grows meanwhile is told no less.
+func noteAll(tx Tx) error {
+	if all, err := toldAll(tx); err != nil || all {
+		return err // another process was first
+	}
+	rows, err := tx.Conversations()
+	if err != nil {
+		return err
+	}
+	for _, c := range rows {
+		if h, err := readHead(c.Head); err == nil && h.Size > 0 {
+			if err := tx.PutGrown(Grown{Conversation: c.ID, Size: h.Size}); err != nil {
+				return err
+			}
+		}
+	}
+	return tx.PutMeta(metaTold, nil)
+}
+
+// toldAll reports whether growth is noted of all logs.
+func toldAll(tx Tx) (bool, error) {
+	_, err := tx.Meta(metaTold)
+	if errors.Is(err, NotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // headsDue reports whether a log grew, and heads were not told just now.
@@ -83,18 +124,49 @@ func tellGrown(tx Tx) (more bool, err error) {
 	if more = len(grown) > headsTurn; more {
 		grown = grown[:headsTurn]
 	}
-	for len(grown) > 0 {
+	return more, tell(tx, grown)
+}
+
+// tellAll tells the head of every conversation's log that is not the last one that was told of it, whatever is noted of growth: who
+// can write the database can take such notes away. Telling a head twice harms nothing.
+func (s *Service) tellAll(ctx context.Context, told map[string][]toldHead) (some bool, err error) {
+	var list []Grown
+	err = s.store.View(ctx, func(tx Tx) error {
+		list = nil
+		rows, err := tx.Conversations()
+		for _, c := range rows {
+			h, err := readHead(c.Head)
+			if err != nil || h.Size == 0 { // verification finds what cannot be read
+				continue
+			}
+			if t := told[string(c.ID)]; len(t) == 0 || t[len(t)-1].size != h.Size || t[len(t)-1].root != h.Root() {
+				list = append(list, Grown{Conversation: c.ID, Size: h.Size})
+			}
+		}
+		return err
+	})
+	for turn := range slices.Chunk(list, headsTurn) {
+		if err == nil {
+			err = s.store.Update(ctx, Deployment, func(tx Tx) error { return tell(tx, turn) })
+		}
+	}
+	return len(list) > 0, err
+}
+
+// tell writes down the heads of these logs, and that they are told.
+func tell(tx Tx, grown []Grown) error {
+	for leafed := range slices.Chunk(grown, headsLeaf) {
 		leaf := facts{}
-		for _, g := range grown[:min(len(grown), headsLeaf)] {
+		for _, g := range leafed {
 			c, err := tx.Conversation(g.Conversation)
 			if errors.Is(err, NotFound) { // deleted by hand; an entry that was told before shows it
 				if err := tx.DropGrown(g); err != nil {
-					return false, err
+					return err
 				}
 				continue
 			}
 			if err != nil {
-				return false, err
+				return err
 			}
 			head, err := readHead(c.Head)
 			if err != nil {
@@ -105,18 +177,17 @@ func tellGrown(tx Tx) (more bool, err error) {
 				g.Size = max(g.Size, head.Size) // the head may have grown on since
 			}
 			if err := tx.DropGrown(g); err != nil {
-				return false, err
+				return err
 			}
 		}
-		grown = grown[min(len(grown), headsLeaf):]
 		if len(leaf) == 0 {
 			continue
 		}
 		if err := recordDeployment(tx, ProgramName, actionHeads, "", leaf); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return more, tx.PutMeta(metaHeads, binary.BigEndian.AppendUint64(nil, uint64(tx.Now().UnixMicro())))
+	return tx.PutMeta(metaHeads, binary.BigEndian.AppendUint64(nil, uint64(tx.Now().UnixMicro())))
 }
 
 // rootText is how a fact names a head: its size and its root, as a checkpoint has them.

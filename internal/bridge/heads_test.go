@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -222,5 +223,80 @@ func BenchmarkSweep_Heads(b *testing.B) {
 			}
 			b.ReportMetric(float64(sum.Microseconds())/1000/float64(len(took)), "ms-telling")
 		})
+	}
+}
+
+// deaf takes away every note of growth, as a trigger in the database would.
+func (w *world) deaf() {
+	w.t.Helper()
+	err := w.store.Update(w.ctx, bridge.Deployment, func(tx bridge.Tx) error {
+		grown, err := tx.Grown(0)
+		for _, g := range grown {
+			g.Size = 1 << 40
+			err = errors.Join(err, tx.DropGrown(g))
+		}
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestVerify_FindsALogWhoseGrowthNobodyIsToTell(t *testing.T) {
+	w := newWorld(t)
+	w.tampered = true
+	a, b := w.agent("alpha"), w.agent("beta")
+	id := w.talk(a, b)
+	w.sweep()
+	w.say(a, "words")
+	reports, err := w.AuditVerify(w.ctx, id)
+	if err != nil || reports[0].Fault != "" {
+		t.Fatalf("AuditVerify = %+v, %v: the next sweep will tell it", reports, err)
+	}
+	w.deaf()
+	for _, one := range []bridge.ConversationID{id, ""} {
+		reports, err = w.AuditVerify(w.ctx, one)
+		if err != nil || !strings.Contains(reports[0].Fault, "not told") {
+			t.Errorf("AuditVerify = %+v, %v, want it found", reports, err)
+		}
+	}
+}
+
+// A checkpoint of the deployment's log covers all that was logged before it, whatever was done to the notes of growth.
+func TestAuditCheckpoint_TellsEveryHeadFirst(t *testing.T) {
+	var d drawer
+	var said bytes.Buffer
+	w := newWorld(t, witnessed(t, &d, &said))
+	a, b := w.agent("alpha"), w.agent("beta")
+	one, two := w.talk(a, b), w.talk(a, b)
+	w.sweep()
+	if _, err := w.Send(w.ctx, a, bridge.SendRequest{Conversation: two, Message: "more"}); err != nil {
+		t.Fatal(err)
+	}
+	w.deaf()
+	for range 2 { // the second finds all told
+		note, reports, err := w.AuditCheckpoint(w.ctx, "")
+		if err != nil || note == nil || reports[0].Fault != "" {
+			t.Fatalf("AuditCheckpoint = %s, %+v, %v", note, reports, err)
+		}
+	}
+	leaves := w.headLeaves()
+	if last := leaves[len(leaves)-1]; len(leaves) != 2 || len(last) != 1 || last[string(two)] != w.headText(two) {
+		t.Errorf("told %v, want the head of %s and not again that of %s", leaves, two, one)
+	}
+}
+
+// A store from before growth was noted has logs that nobody told, and they may never grow again.
+func TestSweep_TellsTheLogsOfAnOlderStoreOnce(t *testing.T) {
+	w := newWorld(t)
+	grow(t, w.store, 3)
+	w.deaf()
+	if reports, err := w.AuditVerify(w.ctx, ""); err != nil || reports[0].Fault != "" {
+		t.Errorf("AuditVerify = %+v, %v: nobody swept it yet", reports, err)
+	}
+	w.sweep()
+	w.sweep()
+	if got := w.headLeaves(); len(got) != 1 || len(got[0]) != 3 {
+		t.Errorf("told %v, want all three, once", got)
 	}
 }

@@ -20,6 +20,9 @@ func (s *Service) AuditTiles(ctx context.Context, id ConversationID, write func(
 		return err
 	}
 	return s.store.View(ctx, func(tx Tx) error {
+		if err := s.unforked(tx); err != nil {
+			return err
+		}
 		head, err := head(tx, log)
 		if err != nil {
 			return err

@@ -51,22 +51,28 @@ func (s *Service) AuditVerify(ctx context.Context, id ConversationID, marks ...A
 
 // verifyOne verifies one log, and tells of the deployment's too where that is at fault: what it tells of others is worth little then.
 func (s *Service) verifyOne(ctx context.Context, log ConversationID, marks []AuditMark) ([]AuditReport, error) {
+	reports, _, err := s.verifyTold(ctx, log, marks)
+	return reports, err
+}
+
+// verifyTold is verifyOne, and gives what the deployment's log tells of the others.
+func (s *Service) verifyTold(ctx context.Context, log ConversationID, marks []AuditMark) ([]AuditReport, map[string][]toldHead, error) {
 	v, deployment, err := s.verification(ctx, marks)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if log == DeploymentLog {
-		return []AuditReport{deployment}, nil
+		return []AuditReport{deployment}, v.told, nil
 	}
 	report, err := v.conversation(ctx, string(log))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	reports := []AuditReport{report}
 	if deployment.Fault != "" {
 		reports = append(reports, deployment)
 	}
-	return reports, nil
+	return reports, v.told, nil
 }
 
 // verification gathers what is known of the logs, and verifies the deployment's, which tells of the others. It comes first: the others
@@ -85,7 +91,16 @@ func (s *Service) verification(ctx context.Context, marks []AuditMark) (v *verif
 	case there:
 		v.known[DeploymentLog] = append(v.known[DeploymentLog], audit.Mark{Size: kept.Size, Root: kept.Root(), From: "the witness in the data directory"})
 	}
-	if deployment, err = v.log(ctx, DeploymentLog); err == nil && broken != nil {
+	if deployment, err = v.log(ctx, DeploymentLog); err != nil {
+		return nil, deployment, err
+	}
+	v.heard = deployment.Entries
+	// It stands until a person accepts it, also where what it was found by is gone.
+	f, err := s.Forked(ctx)
+	if f != nil {
+		deployment.find(f.String())
+	}
+	if broken != nil && (f == nil || f.Kept != unreadableHead) {
 		deployment.find(broken.Error())
 	}
 	return v, deployment, err
@@ -104,6 +119,7 @@ type verification struct {
 	s     *Service
 	told  map[string][]toldHead   // by conversation, what the deployment's log tells
 	known map[string][]audit.Mark // by log, what is known from elsewhere
+	heard int64                   // how many entries of the deployment's log told it
 }
 
 // toldHead is a head that an entry of the deployment's log tells.
@@ -180,6 +196,15 @@ func (v *verification) log(ctx context.Context, log string) (out AuditReport, er
 		}
 		if err != nil {
 			return err
+		}
+		if log != DeploymentLog && out.Fault == "" {
+			due, err := v.overdue(tx, log, rep.Size)
+			if err != nil {
+				return err
+			}
+			if due {
+				out.find("its newest entries were not told in the deployment's log, and nothing is noted that would tell them: somebody took the note away")
+			}
 		}
 		undone, err := revoked.undone(tx, v.s.ring(), tx.Now())
 		for _, finding := range undone {

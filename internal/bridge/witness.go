@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"agentbridge/internal/audit"
 )
@@ -20,9 +21,9 @@ type Keep func(ctx context.Context, change func(kept []byte) (next []byte, err e
 type witness struct {
 	keep Keep // nil: in this process only
 
-	mu   sync.Mutex // guards all below
-	raw  []byte     // the newest head that was seen to continue all before it; nil: none yet
-	told string     // what was last said of the kept file, so that it is said once
+	mu  sync.Mutex // guards all below
+	raw []byte     // the newest head that was seen to continue all before it; nil: none yet
+	at  time.Time  // when that was read, by the store's clock
 
 	raised bool // everybody was told of fork
 
@@ -38,28 +39,23 @@ func (s *Service) follow(ctx context.Context) error {
 	w := &s.witness
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.raw != nil && w.fork.Load() == nil {
-		same := false
-		err := s.store.View(ctx, func(tx Tx) error {
-			raw, err := tx.Meta(metaHead)
-			same = bytes.Equal(raw, w.raw)
-			return err
-		})
-		if same || err != nil && !errors.Is(err, NotFound) {
-			return err
+	same := false
+	var began audit.Head
+	err := s.store.View(ctx, func(tx Tx) error {
+		raw, err := tx.Meta(metaHead)
+		if same = w.raw != nil && bytes.Equal(raw, w.raw); err == nil {
+			began, err = readHead(raw)
 		}
-	}
-	// What is kept before what is there: of an older view a newer head would seem to be cut off.
-	kept, there, err := s.keptHead(ctx)
-	if errors.Is(err, errKept) {
-		if w.told != err.Error() {
-			w.told = err.Error()
-			s.log.Error("audit witness", "error", err)
-		}
-	} else if err != nil {
+		return err
+	})
+	if err != nil && !errors.Is(err, NotFound) || same && w.fork.Load() == nil {
 		return err
 	}
-	unreadable := err != nil
+	// What is kept before what is there: of an older view a newer head would seem to be cut off.
+	kept, there, broken := s.keptHead(ctx)
+	if broken != nil && !errors.Is(broken, errKept) {
+		return broken
+	}
 	var mine audit.Head
 	if w.raw != nil {
 		if mine, err = readHead(w.raw); err != nil {
@@ -67,44 +63,65 @@ func (s *Service) follow(ctx context.Context) error {
 		}
 	}
 	var now audit.Head
+	var at time.Time
 	var found *Fork
+	accepted := false
 	err = s.store.View(ctx, func(tx Tx) (err error) {
-		found = nil
+		found, accepted, at = nil, false, tx.Now()
 		if now, err = deploymentHead(tx); err != nil {
 			return err
 		}
-		before := kept
-		ok, err := continues(tx, kept, now)
-		if ok && err == nil {
-			before = mine
-			ok, err = continues(tx, mine, now)
-			if !ok && err == nil && there {
-				ok, err = restarted(tx) // a person accepted it in another process, which kept another head
+		known, ok := "", true
+		for _, before := range []audit.Head{kept, mine} {
+			if ok, err = continues(tx, before, now); err != nil {
+				return err
+			}
+			if known = rootText(before.Size, before.Root()); !ok {
+				break
 			}
 		}
+		if broken != nil && ok {
+			known, ok = unreadableHead, false
+		}
+		if ok {
+			return nil
+		}
+		found = &Fork{At: at, Kept: known, Found: rootText(now.Size, now.Root())}
+		restart, err := restarted(tx, 0)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			found = &Fork{At: tx.Now(), Kept: rootText(before.Size, before.Root()), Found: rootText(now.Size, now.Root())}
+		since, err := restarted(tx, began.Size)
+		if err != nil {
+			return err
 		}
-		return nil
-	})
-	if err != nil {
+		accepted = !since.IsZero() // while this looked: what it read is not kept any more
+		if there && broken == nil && restart.After(w.at) {
+			// A person accepted it since this process saw its own. One that it had seen says nothing of what came after.
+			if ok, err = continues(tx, kept, now); ok {
+				found = nil
+			}
+		}
 		return err
-	}
-	if found != nil {
-		return s.report(ctx, *found)
+	})
+	switch {
+	case err != nil:
+		return err
+	case found != nil && accepted:
+		return nil // the next pass looks again
+	case found != nil:
+		return s.report(ctx, *found, now.Size)
 	}
 	w.fork.Store(nil)
-	if w.raw, err = now.MarshalBinary(); err != nil || unreadable {
+	if w.raw, err = now.MarshalBinary(); err != nil {
 		return err
 	}
+	w.at = at
 	return s.keepHead(ctx, now, kept)
 }
 
 // keepHead keeps a head that was seen to continue the one that is kept, unless another process moved on meanwhile: then the next
-// pass looks again.
+// pass looks again. While a fork stands nothing is kept, or taking away what is kept would heal it.
 func (s *Service) keepHead(ctx context.Context, now, before audit.Head) error {
 	if s.witness.keep == nil || s.signer == nil || now.Size <= before.Size {
 		return nil
@@ -117,29 +134,11 @@ func (s *Service) keepHead(ctx context.Context, now, before audit.Head) error {
 		if h, err := parseKept(kept); kept != nil && (err != nil || h.Size != before.Size || h.Root() != before.Root()) {
 			return nil, nil
 		}
-		return text, nil
+		if forked, err := s.Forked(ctx); err != nil || forked != nil {
+			return nil, err
+		}
+		return text, s.missed(ctx, kept == nil, now)
 	})
-}
-
-// restart keeps the head that is there now, whatever was kept before.
-func (s *Service) restart(ctx context.Context) error {
-	w := &s.witness
-	var now audit.Head
-	err := s.store.View(ctx, func(tx Tx) (err error) {
-		now, err = deploymentHead(tx)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	if w.raw, err = now.MarshalBinary(); err != nil || w.keep == nil {
-		return err
-	}
-	text, err := s.keptText(now)
-	if err != nil {
-		return err
-	}
-	return w.keep(ctx, func([]byte) ([]byte, error) { return text, nil })
 }
 
 // keptText is a head as it is kept: a line with all of it, so that it can be followed by reading only what is new, and below it the
@@ -204,20 +203,21 @@ func continues(tx Tx, before, now audit.Head) (bool, error) {
 	return err == nil, err
 }
 
-// restarted reports whether a person ever accepted a log that did not continue the one before.
-func restarted(tx Tx) (bool, error) {
-	for from := int64(0); ; from += historyPage {
+// restarted gives when a person last accepted a log that did not continue the one before, as the entries from a position on tell;
+// zero: never.
+func restarted(tx Tx, from int64) (at time.Time, err error) {
+	for ; ; from += historyPage {
 		page, err := tx.Entries(DeploymentLog, from, historyPage)
 		if err != nil {
-			return false, err
+			return at, err
 		}
 		for _, e := range page {
 			if e.Action == actionRestart {
-				return true, nil
+				at = e.At
 			}
 		}
 		if len(page) < historyPage {
-			return false, nil
+			return at, nil
 		}
 	}
 }

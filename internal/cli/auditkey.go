@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -175,5 +176,12 @@ func (o *opened) examineAudit(ctx context.Context, d *diagnosis) {
 			WithHint("agentbridge audit verify shows more; if you put an older store back on purpose, agentbridge audit accept"))
 	default:
 		d.good("audit log", "it continues what was seen before; agentbridge audit verify checks all of it")
+	}
+	switch at, err := o.svc.WitnessGone(ctx); {
+	case err != nil:
+		d.bad("audit witness", err)
+	case !at.IsZero():
+		d.good("audit witness", "it was gone and begun anew at %s; if you did not move the store without it, hold the log against what you kept elsewhere: "+
+			"agentbridge audit verify --checkpoint FILE", at.Format(time.RFC3339))
 	}
 }
