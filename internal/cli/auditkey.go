@@ -157,6 +157,19 @@ func (p *program) rekey(ctx context.Context, o *opened) error {
 	return o.svc.AuditRekey(ctx, signer)
 }
 
+// examineSchema looks for what another hand put into the database.
+func (o *opened) examineSchema(ctx context.Context, d *diagnosis) {
+	switch list, err := o.store.Foreign(ctx); {
+	case err != nil:
+		d.bad("schema", err)
+	case len(list) > 0:
+		d.bad("schema", bridge.Errorf(bridge.Conflict, "the database holds things that agentbridge did not make, or lacks some that it made: %s", strings.Join(list, ", ")).
+			WithHint("keep a copy, find out who could write the file, and put a backup back; a trigger can undo what is written"))
+	default:
+		d.good("schema", "it is as agentbridge made it")
+	}
+}
+
 // examineAudit looks whether checkpoints can be signed, and whether the log continues what was seen before.
 func (o *opened) examineAudit(ctx context.Context, d *diagnosis) {
 	keys, err := o.svc.AuditKeys(ctx)

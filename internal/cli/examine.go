@@ -73,6 +73,7 @@ func (o *opened) examine(ctx context.Context, d *diagnosis) {
 	} else {
 		d.good("sweep", "a pass took %s: %d deliveries taken back, %d dead", time.Since(start).Round(time.Millisecond), rep.Reclaimed, rep.Dead)
 	}
+	o.examineSchema(ctx, d)
 	o.examineAudit(ctx, d)
 	list, err := o.svc.List(ctx, true)
 	if err != nil {
