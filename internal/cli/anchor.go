@@ -127,10 +127,14 @@ func appendCheckpoint(ctx context.Context, path string, take func(before []byte)
 	if _, err := f.Write(note); err != nil {
 		return bridge.Errorf(bridge.Unavailable, "write %s: %w", path, err)
 	}
-	if err := f.Sync(); err == nil && made {
+	err = f.Sync()
+	if err == nil && made {
 		err = syncDir(filepath.Dir(path))
 	}
-	return err
+	if err != nil {
+		return bridge.Errorf(bridge.Unavailable, "write %s: %w", path, err)
+	}
+	return nil
 }
 
 // commitAnchor commits a file to the git repository it is in, and pushes nothing. Hooks, signing and whatever asks are off, and no
