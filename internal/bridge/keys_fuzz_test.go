@@ -22,7 +22,7 @@ func FuzzParseKeyRing(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ring, err := bridge.ParseKeyRing(text)
 		if err != nil {
-			for _, word := range bytes.Fields(text) {
+			for word := range bytes.FieldsSeq(text) {
 				if len(word) >= 12 && strings.Contains(err.Error(), string(word)) {
 					t.Errorf("%q is complained of with %q", text, err)
 				}

@@ -56,12 +56,12 @@ func TestCanaries_AreFoundInEveryForm(t *testing.T) {
 		}
 		backwards := []byte(secret)
 		slices.Reverse(backwards)
-		escaped := ""
+		var escaped strings.Builder
 		for _, b := range []byte(secret) {
-			escaped += fmt.Sprintf(`\u%04x`, b)
+			fmt.Fprintf(&escaped, `\u%04x`, b)
 		}
 		for form, data := range map[string]string{
-			"raw": text, "reversed": string(backwards), "hex": hex.EncodeToString([]byte(secret)), "url-encoded": url.QueryEscape(text), "json-escaped": escaped,
+			"raw": text, "reversed": string(backwards), "hex": hex.EncodeToString([]byte(secret)), "url-encoded": url.QueryEscape(text), "json-escaped": escaped.String(),
 			"base64": base64.StdEncoding.EncodeToString([]byte(secret)), "base64 within": base64.RawURLEncoding.EncodeToString([]byte("it is " + text + ".")),
 			"a piece": secret[2:10], "upper hex": strings.ToUpper(hex.EncodeToString([]byte(secret))),
 		} {
