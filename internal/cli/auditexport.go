@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -252,11 +254,20 @@ func (p *program) verifyProof(file, key string) error {
 	})
 }
 
-// verifyTiles checks an exported directory without a store: each log, and the conversations' against what the deployment's tells.
-func (p *program) verifyTiles(dir, key string) error {
+// verifyTiles checks an exported directory without a store: each log by itself and against the checkpoints that were kept elsewhere,
+// and the conversations' against what the deployment's tells. Where the export is not said to be partial, what is told of is to be there.
+func (p *program) verifyTiles(dir, key string, files []string, partial bool) error {
 	keys, err := outsideKeys(key)
 	if err != nil {
 		return err
+	}
+	kept, err := readMarks(files, keys)
+	if err != nil {
+		return err
+	}
+	known := map[string][]audit.Mark{}
+	for _, m := range kept {
+		known[m.Log] = append(known[m.Log], m.Mark)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -279,15 +290,14 @@ func (p *program) verifyTiles(dir, key string) error {
 	if len(names) == 0 {
 		return bridge.Errorf(bridge.NotFound, "%s holds no log", dir).WithHint("name the directory that agentbridge audit export wrote")
 	}
-	told := map[string][]audit.Mark{}
 	var reports []bridge.AuditReport
 	for _, name := range names {
 		tiles, err := fs.Sub(root.FS(), name)
 		if err != nil {
 			return err
 		}
-		rep, err := audit.VerifyTiles(tiles, keys, told[name]...)
-		out := bridge.AuditReport{Log: name, Entries: rep.Size, Root: rep.Root.String(), Marks: len(told[name])}
+		rep, err := audit.VerifyTiles(tiles, keys, known[name]...)
+		out := bridge.AuditReport{Log: name, Entries: rep.Size, Root: rep.Root.String(), Marks: len(known[name])}
 		switch {
 		case errors.Is(err, audit.ErrBroken):
 			out.Fault = strings.Join(rep.Findings, "; ")
@@ -296,11 +306,23 @@ func (p *program) verifyTiles(dir, key string) error {
 		case rep.Log != name:
 			out.Fault = fmt.Sprintf("it holds the log %s", cmp.Or(rep.Log, "of another name"))
 		case name == bridge.DeploymentLog:
-			if told, err = bridge.ToldHeads(audit.ReadTiles(tiles, rep.Size)); err != nil {
+			told, err := bridge.ToldHeads(audit.ReadTiles(tiles, rep.Size))
+			if err != nil {
 				out.Fault = err.Error()
+			}
+			for log, marks := range told {
+				known[log] = append(known[log], marks...)
 			}
 		}
 		reports = append(reports, out)
+	}
+	if names[0] != bridge.DeploymentLog {
+		p.tell("the deployment's log is not in this export: nothing tells of these logs but their own checkpoints and those that you kept")
+	}
+	for _, log := range slices.Sorted(maps.Keys(known)) {
+		if !partial && !slices.Contains(names, log) {
+			reports = append(reports, bridge.AuditReport{Log: log, Marks: len(known[log]), Fault: "it is told of, and is not in this export; --partial if that is as it should be"})
+		}
 	}
 	return p.verified(reports)
 }

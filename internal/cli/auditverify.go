@@ -13,6 +13,7 @@ import (
 func (p *program) auditVerifyCommand() *cobra.Command {
 	var id, key, tiles, proof string
 	var files []string
+	var partial bool
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check every log: a line for each, exit 1 on a fault",
@@ -22,10 +23,11 @@ tells of the others, this data directory of the deployment's, and --checkpoint o
 Who can write the data directory can make all of it fit, but for what is kept elsewhere: give the checkpoints that you kept with
 --checkpoint, and the public key that you kept with --key.
 
-With --tiles or --proof it checks what agentbridge audit export or prove gave, and needs no store, only the key.`,
+With --tiles or --proof it checks what agentbridge audit export or prove gave, and needs no store, only the key. A log that the others or a
+checkpoint tell of, and that is not in the export, is a fault, but for --partial.`,
 		Example: `  agentbridge audit verify
   agentbridge audit verify --checkpoint /mnt/elsewhere/checkpoints.txt --key ~/keys/agentbridge.pub
-  agentbridge audit verify --tiles ./logs --key ~/keys/agentbridge.pub
+  agentbridge audit verify --tiles ./logs --key ~/keys/agentbridge.pub --checkpoint ~/keys/checkpoints.txt
   agentbridge audit verify --proof entry.proof --key ~/keys/agentbridge.pub`,
 		Args: count(0, 0, "none"),
 	}
@@ -34,8 +36,9 @@ With --tiles or --proof it checks what agentbridge audit export or prove gave, a
 	cmd.Flags().StringVar(&key, "key", "", "the public key, or a file of such, that checkpoints are to be signed with (default the store's own)")
 	cmd.Flags().StringVar(&tiles, "tiles", "", "check this exported directory instead of the store")
 	cmd.Flags().StringVar(&proof, "proof", "", "check this proof instead of the store")
+	cmd.Flags().BoolVar(&partial, "partial", false, "with --tiles: the export is of chosen logs, and others may be missing")
 	cmd.MarkFlagsMutuallyExclusive("tiles", "proof", "conversation-id")
-	cmd.MarkFlagsMutuallyExclusive("tiles", "proof", "checkpoint")
+	cmd.MarkFlagsMutuallyExclusive("proof", "checkpoint")
 	p.jsonFlag(cmd)
 	verify := p.asPerson(cmd, func(ctx context.Context, o *opened, _ []string) error {
 		marks, err := o.marks(ctx, files, key)
@@ -51,7 +54,9 @@ With --tiles or --proof it checks what agentbridge audit export or prove gave, a
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case tiles != "":
-			return p.verifyTiles(tiles, key)
+			return p.verifyTiles(tiles, key, files, partial)
+		case partial:
+			return bridge.Errorf(bridge.Invalid, "--partial is of an export").WithHint("name the export with --tiles DIR")
 		case proof != "":
 			return p.verifyProof(proof, key)
 		}
@@ -71,6 +76,11 @@ func (o *opened) marks(ctx context.Context, files []string, key string) (marks [
 	if err != nil {
 		return nil, err
 	}
+	return readMarks(files, keys)
+}
+
+// readMarks reads the checkpoints that were kept in files.
+func readMarks(files []string, keys []*audit.Verifier) (marks []bridge.AuditMark, err error) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
