@@ -95,11 +95,11 @@ func (s *Service) ExtendToken(ctx context.Context, id TokenID) (expires time.Tim
 		case err != nil:
 			return none, err
 		case !row.RevokedAt.IsZero():
-			return none, Errorf(Denied, "token %s is revoked", id).WithHint("make a new one with `agentbridge token new`")
+			return none, Errorf(Denied, "that token is revoked").WithHint("make a new one with `agentbridge token new`")
 		case row.Parent != "":
-			return none, Errorf(Denied, "token %s is a child token, which is not renewed", id).WithHint("make another with `agentbridge token new --for D`")
+			return none, Errorf(Denied, "that is a child token, which is not renewed").WithHint("make another with `agentbridge token new --for D`")
 		case !s.ring().holds(row.KeyID, tx.Now()):
-			return none, Errorf(Denied, "token %s ended with the key that signed it", id).WithHint("make a new one with `agentbridge token new`")
+			return none, Errorf(Denied, "that token ended with the key that signed it").WithHint("make a new one with `agentbridge token new`")
 		}
 		return s.extendToken(tx, row, PersonName)
 	})
@@ -185,11 +185,11 @@ func (s *Service) token(tx Tx, id TokenID) (Token, error) {
 	}
 	if _, _, ok := s.ring().lasts(row.KeyID); !ok {
 		if _, err := tx.Meta(keyCheck + row.KeyID); err == nil {
-			return row, Errorf(Denied, "token %s ended with the key that signed it", id).WithHint("make a new one with `agentbridge token new`")
+			return row, Errorf(Denied, "that token ended with the key that signed it").WithHint("make a new one with `agentbridge token new`")
 		}
 	}
 	if !s.ring().sealed(row) {
-		return row, Errorf(Denied, "token %s was edited in the database", id).WithHint("make a new one with `agentbridge token new`")
+		return row, Errorf(Denied, "that token was edited in the database").WithHint("make a new one with `agentbridge token new`")
 	}
 	return row, nil
 }

@@ -137,10 +137,16 @@ func appendCheckpoint(ctx context.Context, path string, take func(before []byte)
 	return nil
 }
 
-// commitAnchor commits a file to the git repository it is in, and pushes nothing. Hooks, signing and whatever asks are off, and no
-// configuration but the repository's own counts.
+// commitAnchor commits a file to the git repository it is in, and pushes nothing. It puts the commit together from its parts, because
+// git's own way there runs programs that the repository names: hooks, filters, monitors, signers. What is staged stays as it is, but for
+// that file.
 func commitAnchor(ctx context.Context, dir, file, subject string) error {
-	git := func(args ...string) (string, error) {
+	scratch, err := os.MkdirTemp("", "agentbridge-index-")
+	if err != nil {
+		return bridge.Errorf(bridge.Unavailable, "%w", err)
+	}
+	defer os.RemoveAll(scratch)
+	run := func(index string, args ...string) (string, error) {
 		args = append([]string{
 			"--no-pager", "-C", dir, "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "commit.gpgsign=false",
 			"-c", "user.name=agentbridge", "-c", "user.email=agentbridge@localhost", "-c", "protocol.allow=never",
@@ -152,20 +158,62 @@ func commitAnchor(ctx context.Context, dir, file, subject string) error {
 			}
 		}
 		cmd.Env = append(cmd.Env, "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_EDITOR=true")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			return "", bridge.Errorf(bridge.Unavailable, "git %s: %w: %s", args[len(args)-1], err, line(masked(string(out)), 200)).
-				WithHint("the checkpoint is in %s; commit it yourself, or run this again once git works there", file)
+		if index != "" {
+			cmd.Env = append(cmd.Env, "GIT_INDEX_FILE="+index)
 		}
-		return string(out), nil
+		out, err := cmd.Output()
+		return strings.TrimSpace(string(out)), err
 	}
-	if _, err := git("add", "--", file); err != nil {
-		return err
+	failed := func(what string, err error) error {
+		said := ""
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			said = ": " + line(masked(string(exit.Stderr)), 200)
+		}
+		return bridge.Errorf(bridge.Unavailable, "git %s: %w%s", what, err, said).
+			WithHint("the checkpoint is in %s; commit it yourself, or run this again once git works there", file)
 	}
-	changed, err := git("status", "--porcelain", "--", file)
-	if err != nil || changed == "" {
-		return err
+	top, err := filepath.Abs(dir)
+	if err != nil {
+		return bridge.Errorf(bridge.Invalid, "%w", err)
 	}
-	_, err = git("commit", "--quiet", "--no-verify", "-m", subject, "--", file)
-	return err
+	name, err := filepath.Rel(top, file)
+	if err != nil {
+		return bridge.Errorf(bridge.Invalid, "%w", err)
+	}
+	blob, err := run("", "hash-object", "-w", "--no-filters", "--", file)
+	if err != nil {
+		return failed("hash-object", err)
+	}
+	entry := "100644," + blob + "," + filepath.ToSlash(name)
+	index := filepath.Join(scratch, "index")
+	parent, err := run("", "rev-parse", "--verify", "--quiet", "HEAD")
+	made := []string{"commit-tree", "--no-gpg-sign", "-m", subject}
+	old := "0000000000000000000000000000000000000000" // there is no commit yet
+	if err == nil {
+		made, old = append(made, "-p", parent), parent
+		if _, err := run(index, "read-tree", parent); err != nil {
+			return failed("read-tree", err)
+		}
+	}
+	if _, err := run(index, "update-index", "--add", "--cacheinfo", entry); err != nil {
+		return failed("update-index", err)
+	}
+	tree, err := run(index, "write-tree")
+	if err != nil {
+		return failed("write-tree", err)
+	}
+	if was, err := run("", "rev-parse", "--verify", "--quiet", parent+"^{tree}"); err == nil && was == tree {
+		return nil // it is committed already
+	}
+	commit, err := run("", append(made, tree)...)
+	if err != nil {
+		return failed("commit-tree", err)
+	}
+	if _, err := run("", "update-ref", "-m", subject, "HEAD", commit, old); err != nil {
+		return failed("update-ref", err)
+	}
+	if _, err := run("", "update-index", "--add", "--cacheinfo", entry); err != nil {
+		return failed("update-index", err)
+	}
+	return nil
 }

@@ -141,6 +141,9 @@ func anchorFile(repository string, keys []*audit.Verifier) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", bridge.Errorf(bridge.Invalid, "%w", err).WithHint("the repository must be writable")
 	}
+	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+		return "", bridge.Errorf(bridge.Denied, "%s is a link, or no directory", dir).WithHint("a repository from elsewhere may lead out of itself; remove it, or name another repository")
+	}
 	return filepath.Join(dir, strings.ReplaceAll(keys[0].Name(), "/", "-")+".txt"), nil
 }
 

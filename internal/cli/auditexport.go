@@ -39,7 +39,6 @@ is new. --format jsonl writes one entry a line, exactly as it was logged and has
 	cmd.Flags().StringVar(&format, "format", "", "tiles or jsonl")
 	cmd.Flags().StringVar(&out, "out", "", "the directory of tiles, or a new file of lines (default stdout)")
 	p.auditFlags(cmd, &q)
-	cmd.MarkFlagRequired("format")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"tiles", "jsonl"}, cobra.ShellCompDirectiveNoFileComp))
 	return p.asPerson(cmd, func(ctx context.Context, o *opened, _ []string) error {
 		f, err := q.filter()
@@ -56,6 +55,9 @@ is new. --format jsonl writes one entry a line, exactly as it was logged and has
 				}
 			}
 			return p.exportTiles(ctx, o, f.Conversation, out)
+		}
+		if format == "" {
+			return bridge.Errorf(bridge.Invalid, "--format is missing").WithHint("choose tiles or jsonl")
 		}
 		return bridge.Errorf(bridge.Invalid, "there is no format %q", format).WithHint("choose tiles or jsonl")
 	})
@@ -216,7 +218,12 @@ the public key checks it with agentbridge audit verify --proof FILE --key FILE, 
 	}
 	p.conversationFlag(cmd, &id, "in this conversation's log (default the deployment's)")
 	cmd.Flags().Int64Var(&n, "entry", 0, "the entry's number, as agentbridge audit show says it")
-	cmd.MarkFlagRequired("entry")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !cmd.Flags().Changed("entry") {
+			return bridge.Errorf(bridge.Invalid, "--entry is missing").WithHint("agentbridge audit show numbers the entries: --entry N")
+		}
+		return nil
+	}
 	return p.asPerson(cmd, func(ctx context.Context, o *opened, _ []string) error {
 		proof, reports, err := o.svc.AuditProve(ctx, bridge.ConversationID(id), n)
 		if err != nil {
@@ -299,6 +306,8 @@ func (p *program) verifyTiles(dir, key string, files []string, partial bool) err
 		rep, err := audit.VerifyTiles(tiles, keys, known[name]...)
 		out := bridge.AuditReport{Log: name, Entries: rep.Size, Root: rep.Root.String(), Marks: len(known[name])}
 		switch {
+		case errors.Is(err, audit.ErrOtherKey):
+			return bridge.Errorf(bridge.Denied, "the checkpoint of %s is not signed with that key", name).WithHint("look whether the key is the one of that bridge; agentbridge audit key shows it there")
 		case errors.Is(err, audit.ErrBroken):
 			out.Fault = strings.Join(rep.Findings, "; ")
 		case err != nil:

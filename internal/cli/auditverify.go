@@ -59,6 +59,8 @@ checkpoint tell of, and that is not in the export, is a fault, but for --partial
 			return bridge.Errorf(bridge.Invalid, "--partial is of an export").WithHint("name the export with --tiles DIR")
 		case proof != "":
 			return p.verifyProof(proof, key)
+		case key != "" && len(files) == 0:
+			return bridge.Errorf(bridge.Invalid, "there is nothing to check with --key").WithHint("name what it signed: --checkpoint FILE, --tiles DIR or --proof FILE")
 		}
 		return verify(cmd, args)
 	}
@@ -89,6 +91,9 @@ func readMarks(files []string, keys []*audit.Verifier) (marks []bridge.AuditMark
 		list, err := readCheckpoints(file, text, keys)
 		if err != nil {
 			return nil, err
+		}
+		if len(list) == 0 {
+			return nil, bridge.Errorf(bridge.Invalid, "a file given with --checkpoint holds no checkpoint").WithHint("agentbridge audit checkpoint --append FILE adds one")
 		}
 		for _, k := range list {
 			marks = append(marks, k.mark())

@@ -123,10 +123,16 @@ func (p *program) keyListCommand() *cobra.Command {
 type ringFile struct {
 	path string
 	seen fs.FileInfo // nil: it was not there
+
+	failed bool // it could not be read then
 }
 
-// changed reports whether the file is another than when this was asked last.
+// changed reports whether the file is another than when this was asked last, or could not be read then.
 func (r *ringFile) changed() bool {
+	if r.failed {
+		r.failed = false
+		return true
+	}
 	info, err := os.Stat(r.path)
 	if err != nil {
 		info = nil
@@ -149,10 +155,15 @@ func (p *program) reload(r *ringFile) func() (*bridge.KeyRing, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = bridge.Errorf(bridge.Invalid, "the key file %s is missing", r.path).WithHint("put it back from your backup")
 		}
+		var ring *bridge.KeyRing
+		if err == nil {
+			ring, err = bridge.ParseKeyRing(text)
+		}
 		if err != nil {
+			r.failed = true // and so it is read again, although it may be the same by then
 			return nil, err
 		}
-		return bridge.ParseKeyRing(text)
+		return ring, nil
 	}
 }
 
