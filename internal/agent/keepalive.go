@@ -27,8 +27,18 @@ type Source interface {
 	// follow connects, shows that the agent is there and tells what waits until the connection ends, and gives why it did. What tell
 	// gives ends it.
 	follow(ctx context.Context, tell func(bridge.KeepAlive) error) error
+	waiting(ctx context.Context) (bridge.KeepAlive, error)
 	what() string  // hub
 	where() string // http://127.0.0.1:7483
+}
+
+// Waiting asks once what waits for an agent. It is no heartbeat, and takes and acks nothing.
+func Waiting(ctx context.Context, from Source) (bridge.KeepAlive, error) { return from.waiting(ctx) }
+
+// Await follows what waits for an agent until tell gives an error or ctx ends, and gives that error; a source that is away is one,
+// too. It is what wakes a client: tell is called at once, and with all that changes.
+func Await(ctx context.Context, from Source, tell func(bridge.KeepAlive) error) error {
+	return from.follow(ctx, tell)
 }
 
 // How long a keep-alive waits before it connects anew, with some chance in it. The pauses begin anew after a connection that held for

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -92,20 +93,11 @@ func (h *Hub) follow(ctx context.Context, tell func(bridge.KeepAlive) error) err
 
 // stream is one request, to its end.
 func (h *Hub) stream(ctx context.Context, tell func(bridge.KeepAlive) error) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url.JoinPath(keepAlivePath).String(), nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+h.token)
-	req.Header.Set("Accept", "text/event-stream")
-	res, err := h.client.Do(req)
+	res, err := h.get(ctx, h.url.JoinPath(keepAlivePath), "text/event-stream")
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	if err := h.refusal(res); err != nil {
-		return err
-	}
 	lines := bufio.NewScanner(res.Body)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
@@ -113,9 +105,9 @@ func (h *Hub) stream(ctx context.Context, tell func(bridge.KeepAlive) error) err
 		if !ok {
 			continue // empty, a comment, or something of a hub to come
 		}
-		var k bridge.KeepAlive
-		if err := json.Unmarshal(data, &k); err != nil || !presentable(k.Name) || k.Unread < 0 {
-			return bridge.Errorf(bridge.Unavailable, "it says what no hub says")
+		k, err := said(data)
+		if err != nil {
+			return err
 		}
 		if err := tell(k); err != nil {
 			return err
@@ -127,8 +119,51 @@ func (h *Hub) stream(ctx context.Context, tell func(bridge.KeepAlive) error) err
 	return io.EOF
 }
 
+func (h *Hub) waiting(ctx context.Context) (k bridge.KeepAlive, err error) {
+	once := h.url.JoinPath(keepAlivePath)
+	once.RawQuery = "once"
+	res, err := h.get(ctx, once, "application/json")
+	if err != nil {
+		return k, err
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxLine))
+	if err != nil {
+		return k, err
+	}
+	return said(data)
+}
+
+// get makes a request, and gives its answer if it is of the kind that is wanted.
+func (h *Hub) get(ctx context.Context, u *url.URL, accept string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+h.token)
+	req.Header.Set("Accept", accept)
+	res, err := h.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.refusal(res, accept); err != nil {
+		res.Body.Close()
+		return nil, err
+	}
+	return res, nil
+}
+
+// said reads what a hub says.
+func said(data []byte) (k bridge.KeepAlive, err error) {
+	foreign := func(name string) bool { return !presentable(name) }
+	if err := json.Unmarshal(data, &k); err != nil || foreign(k.Name) || slices.ContainsFunc(k.From, foreign) || k.Unread < 0 {
+		return k, bridge.Errorf(bridge.Unavailable, "it says what no hub says")
+	}
+	return k, nil
+}
+
 // refusal says what is wrong with an answer that is not the stream. Nothing of what the other side wrote is shown.
-func (h *Hub) refusal(res *http.Response) error {
+func (h *Hub) refusal(res *http.Response, want string) error {
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	var said bridge.Error
 	if kind == "application/json" {
@@ -136,7 +171,7 @@ func (h *Hub) refusal(res *http.Response) error {
 	}
 	ask := "write it like http://127.0.0.1:7483, as `agentbridge serve` says when it starts"
 	switch status := res.StatusCode; {
-	case status == http.StatusOK && kind == "text/event-stream":
+	case status == http.StatusOK && kind == want:
 		return nil
 	case said.Code == bridge.Expired:
 		return bridge.Errorf(bridge.Expired, "the token has expired").
@@ -163,9 +198,9 @@ func heartbeatOf(k bridge.KeepAlive, otherwise time.Duration) time.Duration {
 	return time.Duration(min(k.Heartbeat, slowestBeat.Seconds()) * float64(time.Second))
 }
 
-// presentable reports whether a name can be shown.
+// presentable reports whether a name can be shown, to people and to models.
 func presentable(name string) bool {
-	return len(name) <= 64 && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+	return len(name) <= 64 && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || unicode.IsSpace(r) }) < 0
 }
 
 // reason says in a few words why a connection ended. What the other side wrote could be part of it, so it is made harmless.

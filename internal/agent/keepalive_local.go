@@ -20,6 +20,10 @@ type Local struct {
 func (l Local) what() string  { return "store" }
 func (l Local) where() string { return "the store of this machine" }
 
+func (l Local) waiting(ctx context.Context) (bridge.KeepAlive, error) {
+	return l.Service.Waiting(ctx, l.Caller)
+}
+
 func (l Local) follow(ctx context.Context, tell func(bridge.KeepAlive) error) error {
 	l.pulse(ctx) // first, so that whoever is told of something can rely on it that the agent is seen to be there
 	beating, stop := context.WithCancel(ctx)

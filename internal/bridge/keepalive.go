@@ -3,13 +3,16 @@ package bridge
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
-// KeepAlive is what a keep-alive learns of its agent: counts and times, and nothing that anybody wrote.
+// KeepAlive is what a keep-alive learns of its agent: counts, times and the names of members, and nothing that anybody wrote.
 type KeepAlive struct {
 	Name   string `json:"name"`   // the agent's own
 	Unread int    `json:"unread"` // what waits for it
+	// From names who sent the newest of that, sorted, at most [mostNamed] of them; null where nothing waits.
+	From []string `json:"from"`
 	// NewestAt is when the newest of that began to wait; null: nothing waits. It moves on with every message, also where the count
 	// stays the same because others were read meanwhile.
 	NewestAt  *time.Time `json:"newest_at"`
@@ -57,6 +60,13 @@ func (s *Service) KeepAlive(ctx context.Context, c Caller, tell func(KeepAlive) 
 	}
 }
 
+// Waiting tells once what waits for the caller, as [Service.KeepAlive] does, and changes nothing but that it renews the token where it
+// is time. It is for who has no time: one read.
+func (s *Service) Waiting(ctx context.Context, c Caller) (KeepAlive, error) {
+	k, err := s.keepAlive(ctx, c)
+	return k, s.refused(c, err)
+}
+
 // keepAlive looks, and renews the caller's token where it is time.
 func (s *Service) keepAlive(ctx context.Context, c Caller) (k KeepAlive, err error) {
 	due := false
@@ -71,7 +81,7 @@ func (s *Service) keepAlive(ctx context.Context, c Caller) (k KeepAlive, err err
 		if k.Unread, err = unreadOf(tx, c); err != nil || k.Unread == 0 {
 			return err
 		}
-		k.NewestAt, err = newest(tx, c)
+		k.NewestAt, k.From, err = newest(tx, c)
 		return err
 	})
 	if err != nil || !due {
@@ -89,24 +99,40 @@ func (s *Service) keepAlive(ctx context.Context, c Caller) (k KeepAlive, err err
 	return k, nil
 }
 
-// newest is when the last of what waits for an agent began to wait; nil where nothing does.
-func newest(tx Tx, c Caller) (at *time.Time, err error) {
+// Of what waits for an agent, only so many of the newest at each seat are looked at for who sent them, and so many names are told.
+const (
+	mostNamed  = 5
+	mostLooked = 20
+)
+
+// newest is when the last of what waits for an agent began to wait, and who sent the newest; nil where nothing waits.
+func newest(tx Tx, c Caller) (at *time.Time, from []string, err error) {
 	seats, err := seatsOf(tx, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, m := range seats {
 		waiting, err := tx.Waiting(m.Conversation, m.Name, 0)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, d := range waiting { // not only the last: one that came back is older and waits anew
 			if at == nil || d.At.After(*at) {
 				at = &d.At
 			}
 		}
+		for _, d := range waiting[max(0, len(waiting)-mostLooked):] {
+			sent, err := tx.Message(d.Conversation, d.Message)
+			if err != nil {
+				return nil, nil, err
+			}
+			if !slices.Contains(from, sent.From) && len(from) < mostNamed {
+				from = append(from, sent.From)
+			}
+		}
 	}
-	return at, nil
+	slices.Sort(from)
+	return at, from, nil
 }
 
 // same reports whether nothing changed that anybody acts on.

@@ -13,6 +13,8 @@ import (
 // KeepAlive serves agents whose client cannot hold a connection: GET with a bearer token opens a stream of server-sent events that
 // each hold a [bridge.KeepAlive] as JSON. While it is open it is a heartbeat; see [bridge.Service.KeepAlive] for when it tells what.
 //
+// With ?once it answers a single [bridge.KeepAlive] as JSON instead and ends, and is no heartbeat: for hooks, which have no time.
+//
 // It ends when the token is revoked or the server closes, and on the next try the status says which. A refusal is the error shape
 // of the tools, with 401 for every token that is not good.
 func (s *Server) KeepAlive() http.Handler {
@@ -28,10 +30,11 @@ func (s *Server) KeepAlive() http.Handler {
 		}
 		caller, err := s.authenticate(r)
 		if err != nil {
-			e, status := s.challenge(w, err)
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(status)
-			json.NewEncoder(w).Encode(e)
+			s.turnAway(w, err)
+			return
+		}
+		if r.URL.Query().Has("once") {
+			s.waiting(w, r, caller)
 			return
 		}
 		leave := s.svc.Attend(caller)
@@ -43,6 +46,26 @@ func (s *Server) KeepAlive() http.Handler {
 			s.log.Warn("keep-alive ended", "agent", caller.Agent(), "error", err)
 		}
 	})
+}
+
+// turnAway answers with the error shape of the tools.
+func (s *Server) turnAway(w http.ResponseWriter, err error) {
+	e, status := s.challenge(w, err)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(e)
+}
+
+// waiting answers once.
+func (s *Server) waiting(w http.ResponseWriter, r *http.Request, caller bridge.Caller) {
+	k, err := s.svc.Waiting(r.Context(), caller)
+	if err != nil {
+		s.turnAway(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	json.NewEncoder(w).Encode(k)
 }
 
 // keepAlive writes the stream.
