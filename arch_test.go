@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 	"internal/cli":            {everything}, // the only room that knows both engines
 	"internal/mcpserver":      {"internal/bridge"},
 	"internal/agent":          {"internal/bridge", "internal/mcpserver"},
-	"internal/clients":        {"internal/agent"},
+	"internal/clients":        {"internal/agent", "internal/bridge"},
 	"internal/creds":          {"internal/agent"},
 	"internal/daemon":         {"internal/bridge", "internal/sandbox"},
 	"internal/bridge":         {"internal/audit", "internal/redact", "internal/policy"},
