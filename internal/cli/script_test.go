@@ -119,14 +119,15 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], fmt.Sprint(v))
 }
 
-// eventually TEXT COMMAND… runs a command until its stdout or stderr holds the text.
+// eventually TEXT COMMAND… runs a command until it succeeds and its stdout or stderr holds the text.
 func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: eventually TEXT COMMAND…")
 	}
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		ts.Exec(args[1], args[2:]...)
-		if strings.Contains(ts.ReadFile("stdout")+ts.ReadFile("stderr"), args[0]) {
+		err := ts.Exec(args[1], args[2:]...)
+		// A command that fails says what it lacks, and that may be the very word.
+		if err == nil && strings.Contains(ts.ReadFile("stdout")+ts.ReadFile("stderr"), args[0]) {
 			return
 		}
 	}
