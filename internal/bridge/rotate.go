@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -113,7 +114,7 @@ func knownKeys(tx Tx, ring *KeyRing) (known []string, err error) {
 		}
 		if len(known) == 0 {
 			if _, err := tx.Meta(metaHead); !errors.Is(err, NotFound) {
-				return nil, errors.Join(foreignKeys(), err)
+				return nil, cmp.Or(err, error(foreignKeys()))
 			}
 			return nil, nil
 		}
@@ -128,22 +129,33 @@ func knownKeys(tx Tx, ring *KeyRing) (known []string, err error) {
 		}
 		return nil, foreignKeys()
 	}
+	return known, sameKeys(tx, ring)
+}
+
+// sameKeys refuses a ring that holds another key under an id that the store knows.
+func sameKeys(tx Tx, ring *KeyRing) error {
 	for _, id := range ring.ids() {
 		check, err := tx.Meta(keyCheck + id)
 		if err == nil && !ring.matches(check, id, checkLabel) {
-			return nil, Errorf(Invalid, "the key file holds another key under the id of this store's").
+			return Errorf(Invalid, "the key file holds another key under the id of this store's").
 				WithHint("put back the key file that was made with this store")
 		}
 		if err != nil && !errors.Is(err, NotFound) {
-			return nil, err
+			return err
 		}
 	}
-	return known, nil
+	return nil
 }
 
-func foreignKeys() error {
-	return Errorf(Invalid, "the key file does not belong to this store").
-		WithHint("put back the key file that was made with this store; without it no token of this store is valid")
+// errForeignKeys is the cause of what [AdoptKeys] is the way out of.
+var errForeignKeys = errors.New("no key in common")
+
+func foreignKeys() *Error {
+	e := Errorf(Invalid, "the key file does not belong to this store").
+		WithHint("put back the key file of the same backup as the store; or, from your terminal, agentbridge key adopt: " +
+			"the keys at hand are the store's from then on, and no token that others signed is valid")
+	e.cause = errForeignKeys
+	return e
 }
 
 // noteKeys brings what the store knows of its keys up to the ring, with an entry for each key that came or went. Whoever is first
@@ -158,14 +170,10 @@ func (s *Service) noteKeys(tx Tx, ring *KeyRing, actor string) error {
 		return err
 	}
 	for i, id := range ids {
-		if _, err := tx.Meta(keyCheck + id); err == nil {
+		if came, err := noteKey(tx, ring, id); err != nil {
+			return err
+		} else if !came {
 			continue
-		} else if !errors.Is(err, NotFound) {
-			return err
-		}
-		check, _ := ring.tag(id, checkLabel)
-		if err := errors.Join(tx.PutMeta(keyCheck+id, check), tx.PutMeta(keySince+id, []byte(stamp(tx.Now())))); err != nil {
-			return err
 		}
 		action, f := "key_rotate", facts(nil)
 		if len(known) == 0 {
@@ -187,6 +195,15 @@ func (s *Service) noteKeys(tx Tx, ring *KeyRing, actor string) error {
 		}
 	}
 	return nil
+}
+
+// noteKey lets the store know a key for as long as it lives, and reports whether it did not.
+func noteKey(tx Tx, ring *KeyRing, id string) (came bool, err error) {
+	if _, err := tx.Meta(keyCheck + id); !errors.Is(err, NotFound) {
+		return false, err
+	}
+	check, _ := ring.tag(id, checkLabel)
+	return true, errors.Join(tx.PutMeta(keyCheck+id, check), tx.PutMeta(keySince+id, []byte(stamp(tx.Now()))))
 }
 
 // KeyRotation says what [Service.RotateKeys] did.

@@ -149,7 +149,7 @@ func (s *Service) view(tx Tx, c Conversation) (v View, err error) {
 		return v, err
 	}
 	for _, i := range invites {
-		v.Invites = append(v.Invites, InviteState{i.Name, i.CreatedAt, i.ExpiresAt, inviteState(i, tx.Now())})
+		v.Invites = append(v.Invites, InviteState{i.Name, i.CreatedAt, i.ExpiresAt, s.inviteState(i, tx.Now())})
 	}
 	if v.LiveTasks, err = s.liveTasks(tx, c.ID); err != nil {
 		return v, err
@@ -186,11 +186,11 @@ func (s *Service) liveTasks(tx Tx, id ConversationID) ([]TaskView, error) {
 	return views, nil
 }
 
-func inviteState(i Invite, now time.Time) string {
+func (s *Service) inviteState(i Invite, now time.Time) string {
 	switch {
 	case !i.UsedAt.IsZero():
 		return "used"
-	case i.Void:
+	case i.Void || !s.ring().holds(i.KeyID, now):
 		return "void"
 	case !now.Before(i.ExpiresAt):
 		return "expired"

@@ -18,10 +18,12 @@ func (p *program) keyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Rotate and list the keys that sign tokens",
-		Args:  noCommand,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long: `Rotate and list the keys that sign tokens and invites. They lie in bridge.key in the data directory, not in the store, so that a copy of the
+store lets nobody in. Back both up together: a store is opened with a key file that holds a key of its own, and refused with any other.`,
+		Args: noCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.keyRotateCommand(), p.keyListCommand())
+	cmd.AddCommand(p.keyRotateCommand(), p.keyListCommand(), p.keyAdoptCommand())
 	return cmd
 }
 

@@ -64,47 +64,65 @@ func (p *program) open(ctx context.Context, mayMake bool) (*opened, error) {
 	return p.openAt(ctx, conf, mayMake)
 }
 
-func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (o *opened, err error) {
-	path, err := conf.storePath()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(path); !mayMake && errors.Is(err, fs.ErrNotExist) {
-		return nil, bridge.Errorf(bridge.NotFound, "there is no store at %s", path).
-			WithHint("agents make it when they start; name the directory of yours with --data DIR")
-	}
-	if err := dataDir(conf.Data, p.log); err != nil {
-		return nil, err
-	}
-	if err := privateDir(filepath.Join(conf.Data, agentsDir), true, p.log); err != nil {
-		return nil, err
-	}
-	ring := &ringFile{path: keyPath(conf.Data)}
-	ring.changed() // before it is read: what changes from now on is new
-	keys, err := readKeys(conf.Data, path, p.log)
+func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (*opened, error) {
+	b, err := p.openStore(ctx, conf, mayMake)
 	if err != nil {
 		return nil, err
 	}
 	scanner, err := conf.scanner()
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, b.store.Close())
 	}
-	store, err := sqlite.Open(ctx, path, sqlite.Options{Logger: p.log})
+	signer, err := p.signer(ctx, b.store, conf.Data)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, b.store.Close())
 	}
-	signer, err := p.signer(ctx, store, conf.Data)
+	svc, err := bridge.New(ctx, b.store, bridge.Options{
+		Config: conf.Bridge, Keys: b.ring, Reload: p.reload(b.file), Scanner: scanner, Dead: b.store.Dead, Log: p.log,
+		Signer: signer, Witness: p.witness(conf.Data, b.path),
+	})
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	svc, err := bridge.New(ctx, store, bridge.Options{Config: conf.Bridge, Keys: keys, Reload: p.reload(ring), Scanner: scanner, Dead: store.Dead, Log: p.log, Signer: signer, Witness: p.witness(conf.Data, path)})
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, b.store.Close())
 	}
 	if conf.Bridge.Limits.Name == bridge.NoLimits.Name {
 		p.log.Warn("limits are off", "set_by", conf.from["limits"])
 	}
-	return &opened{conf: conf, store: store, svc: svc, log: p.log, keys: ring}, nil
+	return &opened{conf: conf, store: b.store, svc: svc, log: p.log, keys: b.file}, nil
+}
+
+// base is a store, and the keys that are to be its own; whether they are, nobody has looked yet.
+type base struct {
+	path  string
+	store *sqlite.Store
+	ring  *bridge.KeyRing
+	file  *ringFile
+}
+
+// openStore opens what a bridge stands on.
+func (p *program) openStore(ctx context.Context, conf *config, mayMake bool) (b base, err error) {
+	if b.path, err = conf.storePath(); err != nil {
+		return b, err
+	}
+	if info, err := os.Stat(b.path); !mayMake && errors.Is(err, fs.ErrNotExist) {
+		return b, bridge.Errorf(bridge.NotFound, "there is no store at %s", b.path).
+			WithHint("agents make it when they start; name the directory of yours with --data DIR")
+	} else if err == nil && info.IsDir() {
+		return b, bridge.Errorf(bridge.Invalid, "store %s is a directory", b.path).
+			WithHint("name the database in it, as in --store sqlite:%s, or the directory alone with --data DIR", filepath.Join(b.path, storeFile))
+	}
+	if err := dataDir(conf.Data, p.log); err != nil {
+		return b, err
+	}
+	if err := privateDir(filepath.Join(conf.Data, agentsDir), true, p.log); err != nil {
+		return b, err
+	}
+	b.file = &ringFile{path: keyPath(conf.Data)}
+	b.file.changed() // before it is read: what changes from now on is new
+	if b.ring, err = readKeys(conf.Data, b.path, p.log); err != nil {
+		return b, err
+	}
+	b.store, err = sqlite.Open(ctx, b.path, sqlite.Options{Logger: p.log})
+	return b, err
 }
 
 // readKeys reads the key ring, or makes one for a store that does not exist yet. Processes that start together get the same.
