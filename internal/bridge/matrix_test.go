@@ -132,6 +132,10 @@ var tools = []tool{
 		_, err := w.Unread(w.ctx, c)
 		return err
 	}},
+	{name: "what waits", needs: bridge.Observer, use: func(w *world, c bridge.Caller, _ *stage) error {
+		_, err := w.Waiting(w.ctx, c)
+		return err
+	}},
 	{name: "keep-alive", needs: bridge.Observer, use: func(w *world, c bridge.Caller, _ *stage) error {
 		return bridgeErr(w.KeepAlive(w.ctx, c, func(bridge.KeepAlive) error { return errTold }))
 	}},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -146,6 +147,36 @@ func TestKeepAlive_IsAHeartbeatAndNoProgress(t *testing.T) {
 		}
 		if _, err := w.Authenticate(w.ctx, token, bridge.Origin{}); err != nil {
 			t.Errorf("after 7 h: %v, want a token that was renewed", err)
+		}
+	})
+}
+
+func TestKeepAlive_OnceIsOneAnswerAndNoHeartbeat(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, Options{})
+		_, a := w.agent(t, "alpha")
+		token, b := w.agent(t, "beta")
+		w.meet(t, a, b)
+		w.say(t, a, "hello")
+		time.Sleep(time.Minute)
+		ask := func(token string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://hub/keepalive?once", nil)
+			r.Header.Set("Authorization", "Bearer "+token)
+			answer := httptest.NewRecorder()
+			w.server.KeepAlive().ServeHTTP(answer, r)
+			return answer
+		}
+		var k bridge.KeepAlive
+		answer := ask(token)
+		if err := json.Unmarshal(answer.Body.Bytes(), &k); err != nil || k.Name != "beta" || k.Unread != 1 || !slices.Equal(k.From, []string{"alpha"}) {
+			t.Errorf("%d %s, %v", answer.Code, answer.Body, err)
+		}
+		partners, err := w.Partners(t.Context(), a, bridge.PartnersRequest{})
+		if err != nil || partners.Partners[0].Liveness == bridge.Alive {
+			t.Errorf("to others it is %+v, %v; want it silent as before", partners.Partners, err)
+		}
+		if answer := ask(token + "x"); answer.Code != http.StatusUnauthorized {
+			t.Errorf("with a token that is not good: %d %s", answer.Code, answer.Body)
 		}
 	})
 }
