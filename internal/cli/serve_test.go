@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -266,6 +268,23 @@ func TestServe_SaysHowItIsAndItsNumbersAreThoseOfStatus(t *testing.T) {
 		if code, _ := page(t, tt.method, base+tt.path, tt.host); code != tt.want {
 			t.Errorf("%s %s for %q: %d, want %d", tt.method, tt.path, tt.host, code, tt.want)
 		}
+	}
+}
+
+func TestServe_IsNotWellOnceItsDatabaseWasReplaced(t *testing.T) {
+	dir := dataPath(t)
+	url, _ := hub(t, dir)
+	alpha := connect(t, dir, "alpha") // which is a process of its own
+	db, base := filepath.Join(dir, "bridge.db"), strings.TrimSuffix(url, "/mcp")
+	if err := errors.Join(os.Rename(db, db+".kept"), os.WriteFile(db+".new", []byte("another"), 0o600), os.Rename(db+".new", db)); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := page(t, "GET", base+"/healthz", ""); code != 503 || !strings.Contains(text, `"failing"`) {
+		t.Errorf("/healthz: %d %s, want 503 and failing", code, text)
+	}
+	err := alpha.Call(t.Context(), "check_partners", map[string]any{}, nil)
+	if !errors.Is(err, bridge.Unavailable) || !strings.Contains(bridge.AsError(err).Hint, "restart this process") {
+		t.Errorf("check_partners: %v; want unavailable, and that the process be restarted", err)
 	}
 }
 

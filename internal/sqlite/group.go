@@ -55,7 +55,11 @@ func (s *Store) attempt(g []*request, deadline time.Time) (culprit *request) {
 		s.abort(g, err)
 		return nil
 	}
-	if err := checkSchema(s.writer); err != nil {
+	err := s.replaced()
+	if err == nil {
+		err = checkSchema(s.writer)
+	}
+	if err != nil {
 		s.abort(g, err)
 		return nil
 	}

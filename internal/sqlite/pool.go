@@ -11,14 +11,17 @@ const readers = 8
 
 // pool holds the connections of views. The one used last is used next, so that its pages and statements are warm.
 type pool struct {
-	path string
-	sem  chan struct{} // holds one for each view under way
+	path  string
+	moved func() error  // whether another file than the store's is at path by now
+	sem   chan struct{} // holds one for each view under way
 
 	mu   sync.Mutex // guards idle
 	idle []*conn
 }
 
-func newPool(path string) *pool { return &pool{path: path, sem: make(chan struct{}, readers)} }
+func newPool(path string, moved func() error) *pool {
+	return &pool{path: path, moved: moved, sem: make(chan struct{}, readers)}
+}
 
 func (p *pool) get(ctx context.Context) (*conn, error) {
 	select {
@@ -35,11 +38,14 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 	}
 	p.mu.Unlock()
 	c, err := connect(p.path, "query_only = ON")
-	if err != nil {
-		<-p.sem
-		return nil, failure("open the database", err)
+	if err == nil {
+		if err = p.moved(); err == nil {
+			return c, nil
+		}
+		err = errors.Join(err, c.close()) // it is to another file
 	}
-	return c, nil
+	<-p.sem
+	return nil, failure("open the database", err)
 }
 
 // put takes a connection back, or closes one that failed: the next may do better.

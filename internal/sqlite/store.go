@@ -4,9 +4,11 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"agentbridge/internal/bridge"
@@ -30,6 +32,9 @@ type Store struct {
 	path   string // or memory
 	runDir string // the run directory; none in memory
 	opts   Options
+
+	file fs.FileInfo // what was opened; nil in memory
+	told atomic.Bool // the log knows that it is not at path any more
 
 	clock bridge.Clock
 	turn  *turn
@@ -74,7 +79,7 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	s.pool, s.watch.run = newPool(s.path), s.runDir
+	s.pool, s.watch.run = newPool(s.path, s.replaced), s.runDir
 	var err error
 	if s.turn, err = newTurn(database); err != nil {
 		return nil, err
@@ -102,13 +107,16 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if err := migrate(s.writer); err != nil {
 		return errors.Join(failure("open the database", err), s.writer.close())
 	}
+	if err := s.opened(); err != nil {
+		return errors.Join(err, s.writer.close())
+	}
 	return nil
 }
 
 // now is the engine's clock as the seam wants it.
 func (s *Store) now() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
 
-// View implements [bridge.Store].
+// View implements [bridge.Store]. Once the file is not where it was opened, all of View, Update and Jot are [bridge.Unavailable].
 func (s *Store) View(ctx context.Context, fn func(bridge.Tx) error) error {
 	if !s.enter() {
 		return closed()
@@ -123,6 +131,9 @@ func (s *Store) View(ctx context.Context, fn func(bridge.Tx) error) error {
 		}
 		defer s.turn.release()
 		_, err := s.view(s.writer, fn)
+		return err
+	}
+	if err := s.replaced(); err != nil {
 		return err
 	}
 	c, err := s.pool.get(ctx)
