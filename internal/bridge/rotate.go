@@ -222,8 +222,8 @@ type KeyRotation struct {
 // Whoever calls it lets nobody else rotate meanwhile.
 func (s *Service) RotateKeys(ctx context.Context, retireAfter time.Duration, save func(*KeyRing) error) (done KeyRotation, err error) {
 	if retireAfter != 0 && (retireAfter < leastOverlap || retireAfter > mostOverlap) {
-		return done, Errorf(Invalid, "old keys cannot go on for %s", retireAfter).
-			WithHint("choose from %s to %d days; --now ends them at once", leastOverlap, int(mostOverlap.Hours()/24))
+		return done, Errorf(Invalid, "old keys cannot go on for so long, or so short a time").
+			WithHint("choose from %d minute to %d days; --now ends them at once", int(leastOverlap.Minutes()), int(mostOverlap.Hours()/24))
 	}
 	s.freshen(ctx) // somebody may have rotated a moment ago
 	var now time.Time

@@ -152,6 +152,9 @@ func parseMoment(flag, s string) (time.Time, error) {
 		return time.Time{}, nil
 	}
 	if d, err := parseDuration(s); err == nil {
+		if d < 0 {
+			return time.Time{}, bridge.Errorf(bridge.Invalid, "%s: %s is below 0", flag, s).WithHint("write how long it is ago, like 90m or 7d")
+		}
 		return time.Now().Add(-d), nil
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", time.DateOnly} {

@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -68,9 +67,12 @@ func (p *program) finish(err error) int {
 	case errors.Is(err, context.Canceled):
 		return 1 // whoever interrupted it knows
 	}
-	// Cobra's own words about flags and arguments; those about flags that exclude each other come late.
-	if _, ok := errors.AsType[*bridge.Error](err); !ok && (!p.began || strings.HasPrefix(err.Error(), "if any flags in the group")) {
-		err = bridge.Errorf(bridge.Invalid, "%s", err).WithHint("see agentbridge --help")
+	if _, ok := errors.AsType[*bridge.Error](err); !ok {
+		if other := exclusive(err); other != nil { // which is found out late
+			err = other
+		} else if !p.began { // cobra's own words about arguments
+			err = bridge.Errorf(bridge.Invalid, "%s", err).WithHint("see agentbridge --help")
+		}
 	}
 	e := new(*bridge.AsError(err))
 	e.Message = masked(e.Message) // paths and arguments may be in it
@@ -167,9 +169,7 @@ From a shell:      agentbridge create --as alpha --role lead --partner beta=test
 	add("care", "Tokens, logs and checks:", p.tokenCommand(), p.keyCommand(), p.auditCommand(), p.redactCommand(), p.doctorCommand(), p.versionCommand())
 	root.SetHelpCommandGroupID("care")
 	root.SetCompletionCommandGroupID("care")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return bridge.Errorf(bridge.Invalid, "%s", err).WithHint("see %s --help", cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(badFlag)
 	root.SetGlobalNormalizationFunc(spelling)
 	return root
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,8 +132,11 @@ func (d *duration) String() string {
 func (d *duration) Type() string { return "duration" }
 func (d *duration) Set(s string) error {
 	v, err := parseDuration(s)
-	if err != nil {
-		return errors.New("write it like 45s, 10m, 3h or 30d") // the flag's name and value are said around it
+	switch {
+	case err != nil:
+		return bridge.Errorf(bridge.Invalid, "%q is not a duration", s).WithHint("write it like 45s, 10m, 3h or 30d") // see badFlag
+	case v < 0:
+		return bridge.Errorf(bridge.Invalid, "%s is below 0", s).WithHint("write it like 45s, 10m, 3h or 30d")
 	}
 	*d = duration(v)
 	return nil
