@@ -90,6 +90,9 @@ func openCheckpoint(note []byte, keys []*audit.Verifier) (cp audit.Checkpoint, l
 func appendCheckpoint(ctx context.Context, path string, take func(before []byte) (note []byte, err error)) error {
 	info, err := os.Lstat(path)
 	made := errors.Is(err, fs.ErrNotExist)
+	if err == nil && info.IsDir() {
+		return bridge.Errorf(bridge.Invalid, "%s is a directory", path).WithHint("name a file in it: --append %s", filepath.Join(path, "checkpoints.txt"))
+	}
 	if err == nil && !info.Mode().IsRegular() {
 		return bridge.Errorf(bridge.Denied, "%s is not a plain file", path).WithHint("name the file itself, not a link to it")
 	}

@@ -56,7 +56,9 @@ func (p *program) auditShowCommand() *cobra.Command {
 		}
 		const columns = "%-16s  %-21s  %5s  %-12s  %-12s  %-21s  %s\n"
 		p.printf("%s", p.style(bold, strings.TrimSuffix(fmt.Sprintf(columns, "AT", "LOG", "N", "ACTOR", "ACTION", "SUBJECT", "FACTS"), "\n"))+"\n")
-		return o.svc.AuditEach(ctx, f, func(l bridge.AuditLine) error {
+		n := 0
+		err = o.svc.AuditEach(ctx, f, func(l bridge.AuditLine) error {
+			n++
 			var facts []string
 			for _, k := range slices.Sorted(maps.Keys(l.Facts)) {
 				facts = append(facts, k+"="+l.Facts[k])
@@ -65,7 +67,34 @@ func (p *program) auditShowCommand() *cobra.Command {
 			p.printf("%s\n", strings.TrimRight(line, " \n"))
 			return nil
 		})
+		if err == nil && n == 0 {
+			err = p.noEntry(ctx, o, f)
+		}
+		return err
 	})
+}
+
+// noEntry says that no entry is what was asked for, and what there is instead, so that a mistyped word is not taken for an answer.
+func (p *program) noEntry(ctx context.Context, o *opened, f bridge.AuditFilter) error {
+	actions, actors := map[string]bool{}, map[string]bool{}
+	err := o.svc.AuditEach(ctx, bridge.AuditFilter{Conversation: f.Conversation}, func(l bridge.AuditLine) error {
+		actions[l.Action], actors[l.Actor] = true, true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	list := func(of map[string]bool) string { return strings.Join(slices.Sorted(maps.Keys(of)), ", ") }
+	p.tell("no entry matches")
+	for _, a := range f.Actions {
+		if !actions[a] {
+			p.tell("nothing that is called %s was done; there are: %s", masked(a), list(actions))
+		}
+	}
+	if f.Agent != "" && !actors[f.Agent] {
+		p.tell("nobody called %s did anything; there are: %s", masked(f.Agent), list(actors))
+	}
+	return nil
 }
 
 // auditQuery is what flags say of the entries that are meant.
@@ -100,7 +129,8 @@ func (q *auditQuery) filter() (f bridge.AuditFilter, err error) {
 
 // encodeEntries prints {"entries":[…]}, an entry a line, without holding them all.
 func (p *program) encodeEntries(ctx context.Context, o *opened, f bridge.AuditFilter) error {
-	before := `{"entries":[` // not sooner than the first entry: what fails before is one JSON error
+	none := `{"entries":[`
+	before := none // not sooner than the first entry: what fails before is one JSON error
 	err := o.svc.AuditEach(ctx, f, func(l bridge.AuditLine) error {
 		line, err := json.Marshal(l)
 		p.printf("%s%s", before, line)
@@ -110,11 +140,12 @@ func (p *program) encodeEntries(ctx context.Context, o *opened, f bridge.AuditFi
 	if err != nil {
 		return err
 	}
-	if before != ",\n" {
-		p.printf("%s", before)
+	if before != none {
+		p.printf("]}\n")
+		return nil
 	}
-	p.printf("]}\n")
-	return nil
+	p.printf("%s]}\n", none)
+	return p.noEntry(ctx, o, f)
 }
 
 // deeds counts what one agent did.
@@ -137,13 +168,17 @@ func (p *program) countEntries(ctx context.Context, o *opened, f bridge.AuditFil
 	slices.SortFunc(list, func(a, b deeds) int {
 		return cmp.Or(cmp.Compare(a.Agent, b.Agent), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Action, b.Action))
 	})
-	return p.answer(map[string]any{"counts": list}, func() {
+	err := p.answer(map[string]any{"counts": list}, func() {
 		rows := [][]string{{"AGENT", "ACTION", "COUNT"}}
 		for _, d := range list {
 			rows = append(rows, []string{d.Agent, d.Action, fmt.Sprint(d.Count)})
 		}
 		p.table(rows...)
 	})
+	if err == nil && len(list) == 0 {
+		err = p.noEntry(ctx, o, f)
+	}
+	return err
 }
 
 // parseMoment reads a moment, or how long it is ago.

@@ -3,7 +3,9 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,10 +122,18 @@ func parseKeys(texts []string) (keys []*audit.Verifier, err error) {
 
 // readKeysFrom reads public keys: from a file, a line each, or as they are.
 func readKeysFrom(value string) ([]*audit.Verifier, error) {
-	if text, err := os.ReadFile(value); err == nil {
+	text, err := os.ReadFile(value)
+	if err == nil {
 		return parseKeys(strings.Fields(string(text)))
 	}
-	return parseKeys([]string{value})
+	keys, broken := parseKeys([]string{value})
+	switch {
+	case broken == nil:
+		return keys, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, bridge.Errorf(bridge.Invalid, "the key file %s does not exist", value).WithHint("name the file with the public key that you kept, or give the key itself: NAME+ID+KEY")
+	}
+	return nil, bridge.Errorf(bridge.Invalid, "read the key file: %w", err).WithHint("name the file with the public key that you kept, or give the key itself: NAME+ID+KEY")
 }
 
 // anchorFile is where the checkpoints of a key are in a repository. Its directory is made.

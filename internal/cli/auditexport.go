@@ -73,11 +73,22 @@ func (p *program) exportLines(ctx context.Context, o *opened, f bridge.AuditFilt
 		}
 		to, end = file, func() error { return errors.Join(file.Sync(), file.Close()) }
 	}
+	n := 0
 	err := o.svc.AuditEach(ctx, f, func(l bridge.AuditLine) error {
+		n++
 		_, err := to.Write(append(l.Record(), '\n'))
 		return written(err)
 	})
-	return errors.Join(err, end())
+	if err = errors.Join(err, end()); err != nil {
+		return err
+	}
+	if n == 0 {
+		err = p.noEntry(ctx, o, f)
+	}
+	if out != "" {
+		p.tell("%s  %s", some(n, "entry", "entries"), out)
+	}
+	return err
 }
 
 // exportTiles writes logs that verify, each into a directory of its own.
@@ -333,5 +344,5 @@ func (p *program) verifyTiles(dir, key string, files []string, partial bool) err
 			reports = append(reports, bridge.AuditReport{Log: log, Marks: len(known[log]), Fault: "it is told of, and is not in this export; --partial if that is as it should be"})
 		}
 	}
-	return p.verified(reports)
+	return p.verified(reports, kept)
 }

@@ -49,7 +49,7 @@ checkpoint tell of, and that is not in the export, is a fault, but for --partial
 		if err != nil {
 			return err
 		}
-		return p.verified(reports)
+		return p.verified(reports, marks)
 	}).RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -102,14 +102,36 @@ func readMarks(files []string, keys []*audit.Verifier) (marks []bridge.AuditMark
 	return marks, nil
 }
 
-// verified shows what a verification found.
-func (p *program) verified(reports []bridge.AuditReport) error {
+// verified shows what a verification found that held the logs against these checkpoints, which were kept elsewhere.
+func (p *program) verified(reports []bridge.AuditReport, kept []bridge.AuditMark) error {
 	for _, r := range reports {
 		if r.Fault != "" {
 			return p.faults(reports)
 		}
 	}
-	return p.answer(map[string]any{"logs": reports}, func() { p.reports(reports) })
+	return p.answer(map[string]any{"logs": reports}, func() {
+		p.reports(reports)
+		p.extended(reports, kept)
+	})
+}
+
+// extended says of logs without a fault which checkpoints they were held against.
+func (p *program) extended(reports []bridge.AuditReport, kept []bridge.AuditMark) {
+	most, count := map[string]int64{}, map[string]int{}
+	for _, m := range kept {
+		most[m.Log] = max(most[m.Log], m.Size)
+		count[m.Log]++
+	}
+	unheld := len(kept)
+	for _, r := range reports {
+		if n := count[r.Log]; n > 0 {
+			unheld -= n
+			p.printf("ok     %s  extends %s that you kept, the newest at %s\n", r.Log, some(n, "checkpoint", "checkpoints"), some(int(most[r.Log]), "entry", "entries"))
+		}
+	}
+	if unheld > 0 {
+		p.tell("%s of other logs: nothing was held against them", some(unheld, "checkpoint is", "checkpoints are"))
+	}
 }
 
 func (p *program) reports(reports []bridge.AuditReport) {

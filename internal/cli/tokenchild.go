@@ -46,6 +46,7 @@ func (p *program) newChild(ctx context.Context, cmd *cobra.Command, f childFlags
 	if err != nil {
 		return err
 	}
+	asked := time.Now().Add(time.Duration(*f.life))
 	child, err := o.svc.NewChildToken(ctx, c, bridge.ChildRequest{
 		Rank: bridge.Rank(*f.rank), Conversation: bridge.ConversationID(*f.conversation), Life: time.Duration(*f.life),
 	})
@@ -54,7 +55,11 @@ func (p *program) newChild(ctx context.Context, cmd *cobra.Command, f childFlags
 	}
 	return p.answer(child, func() {
 		p.printf("%s\n", child.Token)
-		p.tell("good until %s", when(child.ExpiresAt))
+		if *f.life > 0 && child.ExpiresAt.Before(asked.Add(-time.Second)) {
+			p.tell("good until %s, and not for %s: then its parent ends, and it with it", when(child.ExpiresAt), f.life)
+		} else {
+			p.tell("good until %s", when(child.ExpiresAt))
+		}
 	})
 }
 

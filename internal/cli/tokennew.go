@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,9 +68,36 @@ in AGENTBRIDGE_TOKEN can make children of its own.`,
 		if err != nil {
 			return err
 		}
-		return p.answer(map[string]any{"token": token, "agent": agent.Name, "agent_id": agent.ID}, func() { p.printf("%s\n", token) })
+		err = p.answer(map[string]any{"token": token, "agent": agent.Name, "agent_id": agent.ID}, func() { p.printf("%s\n", token) })
+		if err == nil && name != "" {
+			err = p.namesakes(ctx, o, agent)
+		}
+		return err
 	}
 	return cmd
+}
+
+// namesakes says that there are other agents of a new one's name, which is allowed and may not have been meant.
+func (p *program) namesakes(ctx context.Context, o *opened, made bridge.Agent) error {
+	list, err := o.svc.Tokens(ctx)
+	if err != nil {
+		return err
+	}
+	others := map[string]bool{}
+	var token bridge.TokenID
+	for _, t := range list {
+		switch {
+		case t.AgentID == made.ID:
+			token = t.ID
+		case t.Agent == made.Name && (t.State == "valid" || t.State == "expired"): // which can be renewed
+			others[string(t.AgentID)] = true
+		}
+	}
+	if len(others) > 0 {
+		p.tell("this is a further agent of the name %s, beside %s", made.Name, strings.Join(slices.Sorted(maps.Keys(others)), ", "))
+		p.tell("if you did not mean that: agentbridge token revoke %s ends it, and agentbridge token new --as %s is for the one of this machine", token, made.Name)
+	}
+	return nil
 }
 
 // anotherToken makes a token of the agent whose token is in AGENTBRIDGE_TOKEN.
