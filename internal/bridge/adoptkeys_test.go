@@ -46,6 +46,32 @@ func TestAdoptKeys_OpensAStoreOfABackupFromBeforeTheKeysAtHand(t *testing.T) {
 	})
 }
 
+// A process that began with the keys of before finds those that were adopted by itself.
+func TestAdoptKeys_HoldsInProcessesThatRunAlready(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		f := &ringFile{}
+		w := newWorld(t, f.option)
+		a := w.agent("alpha")
+		ring := bridge.NewKeyRing()
+		if err := f.save(ring); err != nil {
+			t.Fatal(err)
+		}
+		w.sweep()
+		if _, err := w.Unread(w.ctx, a); err != nil {
+			t.Fatal(err) // the keys in use stay
+		}
+		if _, err := bridge.AdoptKeys(w.ctx, w.store, ring); err != nil {
+			t.Fatal(err)
+		}
+		w.sweep()
+		_, err := w.Unread(w.ctx, a)
+		want(t, err, bridge.Denied, "")
+		if _, err := w.Unread(w.ctx, w.agent("beta")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestAdoptKeys_DoesNotBringBackAKeyThatTheStoreLeftBehind(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		f := &ringFile{}

@@ -31,8 +31,9 @@ func (s *Service) ring() *KeyRing { return s.keys.Load() }
 
 // reloading is what a [Service] knows of the ring's file. The zero value is ready.
 type reloading struct {
-	mu      sync.Mutex // guards offered; one reload at a time
-	offered *KeyRing   // could not be compared with the store yet
+	mu      sync.Mutex // guards all below; one reload at a time
+	offered *KeyRing   // could not be compared with the store yet, or is not the store's, which may adopt it
+	refused *KeyRing   // the log knows that it is not the store's
 }
 
 // freshen takes a ring that was rotated elsewhere into use. A ring that is not the store's, or cannot be read, is not taken: the
@@ -58,8 +59,10 @@ func (s *Service) freshen(ctx context.Context) {
 	switch err := s.adopt(ctx, ring); {
 	case err == nil:
 		s.keys.Store(ring)
-	case errors.Is(err, Invalid):
+	case errors.Is(err, Invalid) && s.reloads.refused != ring:
 		s.log.Error("take the key file into use; the keys in use stay", "error", err)
+		s.reloads.refused = ring
+		fallthrough
 	default:
 		s.reloads.offered = ring // the next time
 	}
