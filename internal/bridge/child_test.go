@@ -110,6 +110,61 @@ func TestChildToken_EndsWithItsParent(t *testing.T) {
 	})
 }
 
+// What the parent and the other children hold is theirs: it is told to nobody a second time.
+func TestRevokeToken_OfAChildTakesBackWhatItsLineHolds(t *testing.T) {
+	for name, inOne := range map[string]bool{"good in all conversations": false, "held to one": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			a, b := w.remote("alpha"), w.remote("beta")
+			first, second := w.talk(a, b), w.talk(a, b)
+			var q bridge.ChildRequest
+			if inOne {
+				q.Conversation = second
+			}
+			c, sibling := w.child(b, q), w.child(b, q)
+			grandchild := w.child(c, q)
+			for i, holder := range []bridge.Caller{b, c, grandchild, sibling} {
+				for _, id := range []bridge.ConversationID{first, second} {
+					if id == first && inOne && i > 0 {
+						continue
+					}
+					if _, err := w.Send(w.ctx, a, bridge.SendRequest{Conversation: id, Message: "for one of them"}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.check(holder, bridge.CheckRequest{})
+			}
+			states := func(id bridge.ConversationID) (list string) {
+				for seq := int64(1); seq <= 4 && (id != first || !inOne || seq == 1); seq++ {
+					list += " " + string(w.delivery(id, seq, "beta").State)
+				}
+				return list
+			}
+			wantFirst, wantSecond := " delivered stored stored delivered", " delivered stored stored delivered"
+			if inOne {
+				wantFirst = " delivered"
+			}
+			for range 2 { // revoking twice takes no more back
+				if err := w.RevokeToken(w.ctx, c.Token()); err != nil {
+					t.Fatal(err)
+				}
+				if got := states(first); got != wantFirst {
+					t.Errorf("in the first conversation:%s; want%s", got, wantFirst)
+				}
+				if got := states(second); got != wantSecond {
+					t.Errorf("in the second conversation:%s; want%s", got, wantSecond)
+				}
+			}
+			if err := w.RevokeToken(w.ctx, b.Token()); err != nil {
+				t.Fatal(err)
+			}
+			if got := states(second); got != " stored stored stored stored" {
+				t.Errorf("after the agent's own token was revoked:%s; want all of them waiting", got)
+			}
+		})
+	}
+}
+
 func TestChildToken_SeesOnlyItsConversation(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t)

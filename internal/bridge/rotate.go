@@ -262,7 +262,7 @@ func (s *Service) RotateKeys(ctx context.Context, retireAfter time.Duration, sav
 	}
 	s.keys.Store(next)
 	for _, agent := range slices.Compact(slices.Sorted(slices.Values(out.ended))) {
-		err = errors.Join(err, s.takeBack(ctx, agent)) // who bears a revoked token can neither ack nor give back
+		err = errors.Join(err, s.takeBack(ctx, Token{Agent: agent})) // who bears a revoked token can neither ack nor give back
 	}
 	return out.KeyRotation, err
 }

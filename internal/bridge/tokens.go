@@ -120,46 +120,82 @@ func (s *Service) extendToken(tx Tx, row Token, actor string) (time.Time, error)
 	return row.ExpiresAt, recordDeployment(tx, actor, "token_renew", string(row.ID), facts{"expires": stamp(row.ExpiresAt)})
 }
 
-// RevokeToken ends a token and all that come from it, at once and in every process. What was handed out to its agent and not acked comes to the agent again, because
-// who bears a revoked token can neither ack nor give back. Revoking twice is not an error.
+// RevokeToken ends a token and all that come from it, at once and in every process. What was handed out to them and not acked comes
+// again, because who bears a revoked token can neither ack nor give back: to the agent's own token all that its agent holds, to a
+// child what went to it and to its children over HTTP. Revoking twice is not an error.
 func (s *Service) RevokeToken(ctx context.Context, id TokenID) error {
-	agent, err := commit(ctx, s.store.Update, Deployment, func(tx Tx) (agent AgentID, err error) {
-		row, err := s.token(tx, id)
+	row, err := commit(ctx, s.store.Update, Deployment, func(tx Tx) (row Token, err error) {
+		row, err = s.token(tx, id)
 		if err != nil || !row.RevokedAt.IsZero() {
-			return row.Agent, err
+			return row, err
 		}
 		row.RevokedAt = tx.Now()
 		row.Seal = s.ring().seal(row)
 		if err := tx.PutToken(row); err != nil {
-			return "", err
+			return row, err
 		}
 		tx.Notify(Inbox(row.Agent)) // its waits end now, not at their time-out
 		tx.Notify(Work(row.Agent))
-		return row.Agent, recordDeployment(tx, PersonName, actionTokenRevoke, string(row.ID), nil)
+		return row, recordDeployment(tx, PersonName, actionTokenRevoke, string(row.ID), nil)
 	})
 	if err != nil {
 		return err
 	}
-	return s.takeBack(ctx, agent)
+	return s.takeBack(ctx, row)
 }
 
-// takeBack makes wait again what all instances of an agent hold.
-func (s *Service) takeBack(ctx context.Context, agent AgentID) (err error) {
+// takeBack makes wait again what a token's bearers hold.
+func (s *Service) takeBack(ctx context.Context, row Token) (err error) {
 	var seats []Member
+	var bearers map[Instance]bool // nil: all that the agent has
 	err = s.store.View(ctx, func(tx Tx) (err error) {
-		seats, err = tx.Memberships(agent)
+		if seats, err = tx.Memberships(row.Agent); err == nil && row.Parent != "" {
+			bearers, err = bearersOf(tx, row)
+		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
 	for _, m := range seats {
+		if row.Conversation != "" && row.Conversation != m.Conversation {
+			continue
+		}
 		err = errors.Join(err, gone(s.inRoom(ctx, m.Conversation, func(r *room) error {
 			held, err := r.tx.Held(r.c.ID, m.Name)
 			if err != nil {
 				return err
 			}
+			if bearers != nil {
+				held = slices.DeleteFunc(held, func(d Delivery) bool { return !bearers[d.Instance] })
+			}
 			return r.putBack(m.Name, held, "return")
 		})))
 	}
 	return err
+}
+
+// bearersOf are the instances that bear a token, or one that comes from it, over HTTP. Which process of this machine bears which token
+// is written nowhere: what such a process holds, its end gives back.
+func bearersOf(tx Tx, row Token) (map[Instance]bool, error) {
+	all, err := tx.Tokens(row.Agent)
+	if err != nil {
+		return nil, err
+	}
+	children := map[TokenID][]TokenID{}
+	for _, t := range all {
+		children[t.Parent] = append(children[t.Parent], t.ID)
+	}
+	bearers, line := map[Instance]bool{}, []TokenID{row.ID}
+	for range maxGenerations { // a forged row could come from itself
+		var next []TokenID
+		for _, id := range line {
+			bearers[Instance(instanceHTTP+string(id))] = true
+			next = append(next, children[id]...)
+		}
+		line = next
+	}
+	return bearers, nil
 }
 
 // noToken and noAgent do not show what was asked for: it could be a whole token, pasted where its id belongs.
