@@ -30,7 +30,8 @@ type ChildToken struct {
 	ExpiresAt    time.Time      `json:"expires_at"`
 }
 
-// NewChildToken makes a child of the caller's token. What would be more than the parent may do is [Denied].
+// NewChildToken makes a child of the caller's token. What would be more than the parent may do is [Denied]. It is charged as a call
+// that creates, to the agent, which all tokens of a line share.
 func (s *Service) NewChildToken(ctx context.Context, c Caller, q ChildRequest) (child ChildToken, err error) {
 	defer func() { err = s.refused(c, err) }()
 	switch {
@@ -38,6 +39,9 @@ func (s *Service) NewChildToken(ctx context.Context, c Caller, q ChildRequest) (
 		return child, Errorf(Invalid, "there is no such rank").WithHint("choose observer, worker, peer or orchestrator, or leave it out for the parent's")
 	case q.Life < 0:
 		return child, Errorf(Invalid, "a token cannot be good for %s", q.Life).WithHint("choose a time like 30m, or leave it out for as long as the parent")
+	}
+	if err := s.admit(ctx, c, c.tolls(Creation)); err != nil { // each is a row and an entry that stay
+		return child, err
 	}
 	s.freshen(ctx)
 	return commit(ctx, s.store.Update, Deployment, func(tx Tx) (child ChildToken, err error) {

@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -107,6 +108,33 @@ func TestChildToken_EndsWithItsParent(t *testing.T) {
 		time.Sleep(3 * time.Hour)
 		_, err = w.Unread(w.ctx, young)
 		want(t, err, bridge.Expired, "token")
+	})
+}
+
+func TestNewChildToken_IsChargedToTheAgent(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, strict)
+		a := w.remote("alpha")
+		c := w.child(a, bridge.ChildRequest{Rank: bridge.Observer})
+		for range 9 {
+			if _, err := w.NewChildToken(w.ctx, c, bridge.ChildRequest{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, parent := range map[string]bridge.Caller{"the child": c, "the agent's own token": a} {
+			_, err := w.NewChildToken(w.ctx, parent, bridge.ChildRequest{})
+			e, ok := errors.AsType[*bridge.Error](err)
+			if !ok || e.Code != bridge.RateLimited || e.RetryAfter != 60 {
+				t.Errorf("the 11th within a minute, by %s: %v; want rate_limited for a minute", name, err)
+			}
+		}
+		if n := len(w.tokens()); n != 11 {
+			t.Errorf("there are %d tokens, want alpha's and ten children", n)
+		}
+		time.Sleep(time.Minute)
+		if _, err := w.NewChildToken(w.ctx, c, bridge.ChildRequest{}); err != nil {
+			t.Errorf("a minute later: %v", err)
+		}
 	})
 }
 

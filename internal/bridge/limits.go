@@ -22,7 +22,7 @@ const (
 	Write      ChargeKind = "write"   // a message sent
 	Change     ChargeKind = "change"  // a status said; a task added, assigned, cancelled, released or its lease renewed
 	Read       ChargeKind = "read"    // a call that only looks, a check or a claim
-	Creation   ChargeKind = "create"  // a call that creates a conversation or invites to one
+	Creation   ChargeKind = "create"  // a call that creates a conversation or a child token, or invites
 	Invitation ChargeKind = "invite"  // an invite made
 	Joining    ChargeKind = "join"    // a try to join
 	Failure    ChargeKind = "failure" // a token or a code that is not good
