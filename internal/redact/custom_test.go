@@ -105,6 +105,41 @@ func TestNew_FindsKnownSecretsInOtherClothes(t *testing.T) {
 	}
 }
 
+// Programs disagree about the case of hex digits, and people mix it when they retype.
+func TestNew_FindsKnownSecretsInHexOfAnyCase(t *testing.T) {
+	secret := seeded("hex", 0).of(letters, 9) + "/~" + seeded("hex", 1).of(base62, 12) + ">>>???" // holds what differs between the alphabets of base64
+	s, err := New(Options{Exact: []string{secret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lower := hex.EncodeToString([]byte(secret))
+	mixed := []byte(lower)
+	for i := 0; i < len(mixed); i += 3 {
+		mixed[i] = strings.ToUpper(lower)[i]
+	}
+	forms := []string{
+		lower, strings.ToUpper(lower), string(mixed), strings.ToUpper(lower[:2]) + lower[2:], "00FFab" + strings.ToUpper(lower) + "0Dd",
+		base64.StdEncoding.EncodeToString([]byte(secret)), base64.URLEncoding.EncodeToString([]byte(secret)),
+	}
+	if strings.ContainsAny(forms[6], "+/") || !strings.ContainsAny(forms[5], "+/") {
+		t.Fatalf("the secret is the same in both alphabets: %s", forms[5])
+	}
+	for _, form := range forms {
+		wantSecret(t, s, "siehe «"+form+"»\nok", "known-secret", form)
+	}
+	for _, escaped := range []string{url.QueryEscape(secret), url.PathEscape(secret)} {
+		wantSecret(t, s, "see ("+escaped+"), ok", "known-secret", escaped)
+		small := percent.ReplaceAllStringFunc(escaped, strings.ToLower)
+		wantSecret(t, s, "see ("+small+"), ok", "known-secret", small)
+	}
+	// One digit is another: not the secret.
+	other := []byte(strings.ToUpper(lower))
+	other[len(other)-1] ^= 1
+	if masked, _, err := s.Redact(key, "see "+string(other)+" ok"); err != nil || strings.Contains(masked, "known-secret") {
+		t.Errorf("Redact of another hex string = %q, %v", masked, err)
+	}
+}
+
 func TestNew_KnowsTheEnvironmentByItsNames(t *testing.T) {
 	value := seeded("environ", 0).of(letters[:26], 14) // so plain that no rule would find it
 	for name, want := range map[string]bool{

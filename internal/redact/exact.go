@@ -6,27 +6,37 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // exactRules mask values wherever they appear, as they are and in the forms that a program gives them on their way: escaped
-// for a URL or JSON, in base64 whatever precedes them, in hex. They come first: nothing is more specific.
+// for a URL or JSON, in base64 of either alphabet whatever precedes them, in hex in any case of letters. They come first: nothing
+// is more specific.
 func exactRules(values []string, always bool) []rule {
+	type spelling struct {
+		text    string
+		anyCase bool // then text is lower case
+	}
 	var rules []rule
-	seen := make(map[string]bool)
-	add := func(v string, wide func(byte) bool) {
-		if len(v) < MinExact || seen[v] {
+	seen := make(map[spelling]bool)
+	add := func(v spelling, wide func(byte) bool) {
+		if len(v.text) < MinExact || seen[v] {
 			return // what was invisible has no place in sanitised text
 		}
 		seen[v] = true
+		begins := strings.HasPrefix
+		if v.anyCase {
+			begins = hasFoldedPrefix
+		}
 		rules = append(rules, rule{
-			kind: "known-secret", keywords: []string{asciiLower(v[:MinExact])}, always: always,
+			kind: "known-secret", keywords: []string{asciiLower(v.text[:MinExact])}, always: always,
 			find: func(text string, at, _ int) (int, int, bool) {
-				if !strings.HasPrefix(text[at:], v) {
+				if !begins(text[at:], v.text) {
 					return 0, 0, false
 				}
-				stop := at + len(v)
+				stop := at + len(v.text)
 				for wide != nil && at > 0 && wide(text[at-1]) {
 					at--
 				}
@@ -37,25 +47,30 @@ func exactRules(values []string, always bool) []rule {
 			},
 		})
 	}
+	exactly := func(v string) { add(spelling{v, false}, nil) }
 	for _, v := range values {
 		v = Sanitise(v)
 		if len(v) < MinExact {
 			continue
 		}
-		add(v, nil)
-		add(url.QueryEscape(v), nil)
-		add(url.PathEscape(v), nil)
-		add(escapes.Replace(v), nil)
+		exactly(v)
+		for _, escaped := range []string{url.QueryEscape(v), url.PathEscape(v)} {
+			exactly(escaped)
+			exactly(percent.ReplaceAllStringFunc(escaped, strings.ToLower)) // some programs write %2f
+		}
+		exactly(escapes.Replace(v))
 		if quoted, err := json.Marshal(v); err == nil { // escapes what HTML would take, too
-			add(string(quoted[1:len(quoted)-1]), nil)
+			exactly(string(quoted[1 : len(quoted)-1]))
 		}
 		for _, coded := range inBase64(v) {
-			add(coded, isBase64)
+			add(spelling{coded, false}, isBase64)
 		}
-		add(hex.EncodeToString([]byte(v)), isHex)
+		add(spelling{hex.EncodeToString([]byte(v)), true}, isHex)
 	}
 	return rules
 }
+
+var percent = regexp.MustCompile(`%[0-9A-F]{2}`)
 
 // escapes are how JSON and most languages write what would end a string.
 var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`)
