@@ -16,7 +16,9 @@ type Rule struct {
 	// Name is the kind of what the rule finds: in kebab-case, at most 24 characters.
 	Name string
 
-	// Pattern is a regular expression of package regexp. It must not match nothing. A match longer than 8 KiB may be missed.
+	// Pattern is a regular expression of package regexp. It must not match nothing. A match longer than 8 KiB may be missed. What
+	// it may cost grows with its size and counts against the text, so New refuses one of several hundred characters or classes in
+	// a row, written out or in braces.
 	Pattern string
 
 	// Keywords are words of at least 3 bytes, in any case of letters: the pattern is tried only on text that holds one. None:
@@ -83,7 +85,11 @@ func (r Rule) compile() (sweeper, error) {
 		}
 		words = append(words, asciiLower(w))
 	}
-	return r.sweeper(re, words), nil
+	cost, err := priceOf(tree, re.NumSubexp())
+	if err != nil {
+		return nil, err
+	}
+	return r.sweeper(re, words, cost), nil
 }
 
 // mayBeEmpty reports whether re may match the empty string somewhere.
@@ -105,8 +111,8 @@ func mayBeEmpty(re *syntax.Regexp) bool {
 }
 
 // sweeper makes the sweep of a checked rule. It searches windows, so that a pattern that reads far for each match has a price.
-func (r Rule) sweeper(re *regexp.Regexp, words []string) sweeper {
-	const window, overlap = maxMatch, maxMatch / 2
+func (r Rule) sweeper(re *regexp.Regexp, words []string, cost price) sweeper {
+	const window = maxMatch
 	filter := compileKeywords(words)
 	return func(text string, left *budget, found func(start, stop int)) error {
 		hit := len(words) == 0
@@ -116,12 +122,16 @@ func (r Rule) sweeper(re *regexp.Regexp, words []string) sweeper {
 		}
 		for at := 0; hit && at < len(text); {
 			part := text[at:runeAt(text, at+window)]
-			if !left.take(1 + len(part)/workRun) {
+			loc := re.FindStringSubmatchIndex(part)
+			read := len(part)
+			if loc != nil && cost.reach < maxMatch/2 { // otherwise it may have looked for a longer match to the end
+				read = min(read, loc[0]+cost.reach)
+			}
+			if !left.take(cost.search(read)) {
 				return ErrCostly
 			}
-			loc := re.FindStringSubmatchIndex(part)
 			if loc == nil {
-				at = runeAt(text, max(at+1, at+len(part)-overlap))
+				at = runeAt(text, max(at+1, at+len(part)-cost.overlap()))
 				if len(part) < window {
 					break
 				}
