@@ -13,7 +13,7 @@ import (
 
 // A Rule is one that people add to the built-in ones.
 type Rule struct {
-	// Name is the kind of what the rule finds: in kebab-case, at most 24 characters.
+	// Name is the kind of what the rule finds: in kebab-case, at most 24 characters, and not that of a built-in rule.
 	Name string
 
 	// Pattern is a regular expression of package regexp. It must not match nothing. A match longer than 8 KiB may be missed. What
@@ -43,6 +43,9 @@ func customRules(rules []Rule) ([]rule, error) {
 		}
 		if slices.ContainsFunc(rules[:i], func(o Rule) bool { return o.Name == r.Name }) {
 			return nil, fmt.Errorf("redaction rule %s: there are two of that name", r.Name)
+		}
+		if r.Name == kindKnown || slices.ContainsFunc(general().rules, func(b rule) bool { return b.kind == r.Name }) {
+			return nil, fmt.Errorf("redaction rule %s: a built-in rule has that name and goes on beside this one; choose a name of your own, such as acme-key", r.Name)
 		}
 		sweep, err := r.compile()
 		if err != nil {

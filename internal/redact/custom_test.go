@@ -69,6 +69,20 @@ func TestNew_RefusesRulesThatAreWrong(t *testing.T) {
 	}
 }
 
+// A reader of [REDACTED:kind:…] must be able to tell whose rule it was.
+func TestNew_RefusesTheNameOfABuiltInRule(t *testing.T) {
+	names := []string{"known-secret"}
+	for _, r := range general().rules {
+		names = append(names, r.kind)
+	}
+	for _, name := range names {
+		_, err := New(Options{Rules: []Rule{{Name: "acme", Pattern: "x"}, {Name: name, Pattern: "y"}}})
+		if err == nil || !strings.Contains(err.Error(), "rule "+name) || !strings.Contains(err.Error(), "choose a name of your own") {
+			t.Errorf("New with a rule of the name %s: %v; want it refused, with a way out", name, err)
+		}
+	}
+}
+
 func TestNew_AllowsByHash(t *testing.T) {
 	r := seeded("allow", 0)
 	harmless, live := r.password(), r.of(base62, 20)

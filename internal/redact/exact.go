@@ -11,6 +11,9 @@ import (
 	"strings"
 )
 
+// kindKnown is the kind of what is masked wherever it appears.
+const kindKnown = "known-secret"
+
 // exactRules mask values wherever they appear, as they are and in the forms that a program gives them on their way: escaped
 // for a URL or JSON, in base64 of either alphabet whatever precedes them, in hex in any case of letters. They come first: nothing
 // is more specific.
@@ -31,7 +34,7 @@ func exactRules(values []string, always bool) []rule {
 			begins = hasFoldedPrefix
 		}
 		rules = append(rules, rule{
-			kind: "known-secret", keywords: []string{asciiLower(v.text[:MinExact])}, always: always,
+			kind: kindKnown, keywords: []string{asciiLower(v.text[:MinExact])}, always: always,
 			find: func(text string, at, _ int) (int, int, bool) {
 				if !begins(text[at:], v.text) {
 					return 0, 0, false
