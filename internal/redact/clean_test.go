@@ -72,3 +72,28 @@ func TestRedact_LeavesOrdinaryTextAlone(t *testing.T) {
 		}
 	}
 }
+
+// What is let through must be no more than what is said.
+func TestRedact_LetsOnlyAWholeAlphabetThrough(t *testing.T) {
+	s := newScanner(t)
+	for text, secret := range map[string]string{
+		"ghp_" + letters[:26] + digits:                   "",
+		"ghp_" + letters[26:] + digits:                   "",
+		"ghp_" + digits + letters[:12] + "Zq7Zq7Zq7Zq7":  "",
+		"ghp_" + digits + letters[:11] + "Zq7Zq7Zq7Zq7Z": "ghp_" + digits + letters[:11] + "Zq7Zq7Zq7Zq7Z",
+		"ghp_" + digits + digits + digits + "Zq":         "ghp_" + digits + digits + digits + "Zq",
+		"ghp_" + letters[:26] + "_" + "Zq7Vk2Rw9T":       "ghp_" + letters[:26] + "_" + "Zq7Vk2Rw9T", // only the last part counts
+	} {
+		if secret != "" {
+			wantSecret(t, s, "it is "+text+" ok", "github-token", secret)
+		} else if masked, _, err := s.Redact(key, "it is "+text+" ok"); err != nil || masked != "it is "+text+" ok" {
+			t.Errorf("Redact of %s = %q, %v; want it unchanged", text, masked, err)
+		}
+	}
+	example := "ghp_" + letters[:26] + digits
+	known, err := New(Options{Exact: []string{example}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSecret(t, known, "it is "+example+" ok", "known-secret", example)
+}

@@ -135,7 +135,13 @@ func isOrdinary(s string) bool {
 	return allWords(s, placeholders, vocabulary)
 }
 
-// isBlank reports whether s stands for a secret that somebody else has blanked out.
+// isBlank reports whether s stands for a secret that somebody else has blanked out, or shows what one looks like. It looks at what
+// stands behind the last "_", "-" or ".", which is often a token's prefix. Blank is what has nothing but x, * and other fillers, four *
+// or five x in a row, the class of a regular expression, the first twelve letters of the alphabet in a row, or an ellipsis, EXAMPLE or
+// EXAMPLEKEY at its end.
+//
+// The alphabet is for the documents that write ghp_abcdefghijklmnopqrstuvwxyz0123456789. A token made at random holds it less than once in
+// 10^15; what a person made up of it is let through. Ascending digits alone exempt nothing: too many passwords hold them.
 func isBlank(s string) bool {
 	if i := strings.LastIndexAny(s, "_-."); i >= 0 && len(s)-i > 4 {
 		s = s[i+1:] // without the prefix of a token's shape

@@ -107,8 +107,9 @@ func Valid(s string) bool {
 // keeps them apart between conversations, and the key must be secret, at least MinKey bytes, or short passwords could be
 // guessed from h8. found tells what was masked, in order, in offsets of the sanitised (not the masked) text.
 //
-// Not taken for secrets are values that somebody has blanked out, references such as ${PASSWORD}, and words that everyone
-// knows for placeholders or defaults, such as "changeme".
+// Not taken for secrets are values that somebody has blanked out, references such as ${PASSWORD}, words that everyone knows for
+// placeholders or defaults, such as "changeme", and whatever holds the first twelve letters of the alphabet in a row, as the
+// examples of documents do: ghp_abcdefghijklmnopqrstuvwxyz0123456789. Those of Options.Exact are masked all the same.
 //
 // Redact is idempotent: a placeholder is text like any other, but never redacted again. On an error nothing is returned to
 // pass on; the error holds nothing of the text.
