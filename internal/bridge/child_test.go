@@ -269,7 +269,7 @@ func TestChildToken_LeavesTheRankOfTheSeat(t *testing.T) {
 
 // What a token may see hangs on few functions, so that no tool can forget it.
 func TestChildToken_SeatsAreReadInOnePlace(t *testing.T) {
-	allowed := map[string]bool{"child.go": true, "tokens.go": true} // what a revoked token held is everybody's of its agent
+	allowed := map[string]bool{"child.go": true, "tokens.go": true} // what is taken back when a token ends is for no caller
 	eachFile(t, func(name string, file *ast.File) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			call, ok := n.(*ast.CallExpr)
