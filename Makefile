@@ -6,12 +6,14 @@ export GOTOOLCHAIN := local
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 10s
 ARGS     ?= --help
+OWNER    ?= agentbridge
+PLATFORMS ?= $(shell go env GOOS)/$(shell go env GOARCH)
 
 TOOL  := go tool -modfile=tools/go.mod
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X agentbridge/internal/cli.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test check race inspector oracle fuzz bench redact-report update fmt vuln go cc
+.PHONY: help demo run build package test check race inspector oracle fuzz bench redact-report update fmt vuln go cc
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +26,15 @@ run: build ## build and run it: make run ARGS='list --json'
 
 build: go ## bin/agentbridge, without cgo
 	$(BUILD) -o bin/agentbridge ./cmd/agentbridge
+
+# PLATFORMS='linux/amd64 darwin/arm64 windows/amd64' for a release; each but the first costs a build of everything.
+package: go ## dist/: Claude Code plugin, Gemini extension, .mcpb bundle, registry entry (OWNER=account PLATFORMS='os/arch …')
+	rm -rf dist
+	@for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/} exe=; [ "$$os" != windows ] || exe=.exe; \
+		GOOS=$$os GOARCH=$$arch $(BUILD) -o "dist/bin/$$os-$$arch/agentbridge$$exe" ./cmd/agentbridge || exit 1; \
+	done
+	go run ./contrib/pack -version '$(VERSION)' -owner '$(OWNER)' -out dist dist/bin/*/*
 
 test: go ## vet and all tests
 	go vet ./...
