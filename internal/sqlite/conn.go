@@ -36,19 +36,23 @@ func connect(path string, pragmas ...string) (*conn, error) {
 	if path != memory {
 		name = (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String()
 	}
-	raw, err := (&engine.Driver{}).Open(name)
-	if err != nil {
-		return nil, err
-	}
-	c := &conn{raw: raw, stmts: map[string]stmt{}}
-	for _, p := range append([]string{
+	return dial(name, append([]string{
 		"busy_timeout = 10000",
 		"journal_mode = WAL",
 		"synchronous = FULL",
 		"wal_autocheckpoint = 1000",
 		"trusted_schema = OFF",
 		"temp_store = MEMORY",
-	}, pragmas...) {
+	}, pragmas...))
+}
+
+func dial(name string, pragmas []string) (*conn, error) {
+	raw, err := (&engine.Driver{}).Open(name)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{raw: raw, stmts: map[string]stmt{}}
+	for _, p := range pragmas {
 		if err := c.script("PRAGMA " + p); err != nil {
 			return nil, errors.Join(fmt.Errorf("set %s: %w", p, err), c.close())
 		}

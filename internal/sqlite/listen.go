@@ -112,5 +112,11 @@ func (s *Store) poll(ctx context.Context) {
 func (s *Store) version() (int64, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.writer == nil { // who only reads needs it for this alone
+		var err error
+		if s.writer, err = connectReading(s.path); err != nil {
+			return 0, err
+		}
+	}
 	return s.writer.number("PRAGMA data_version")
 }

@@ -45,6 +45,7 @@ type Store struct {
 
 	writing sync.Mutex // guards writer, which changes rows only for who has the turn, too
 	writer  *conn
+	reading bool // nothing is written; see [OpenReading]
 
 	mu     sync.Mutex // guards closed, and that active does not grow after it
 	closed bool
@@ -178,6 +179,9 @@ func (s *Store) update(ctx context.Context, fn func(bridge.Tx) error, jot bool) 
 		return closed()
 	}
 	defer s.active.Done()
+	if s.reading {
+		return bridge.Errorf(bridge.Unavailable, "this process only reads the store")
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -205,7 +209,11 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.active.Wait()
-	return errors.Join(s.watch.close(), s.self.close(s.runDir), s.pool.close(), s.writer.close(), s.turn.close())
+	err := errors.Join(s.watch.close(), s.self.close(s.runDir), s.pool.close())
+	if s.writer != nil { // who only reads may have none
+		err = errors.Join(err, s.writer.close())
+	}
+	return errors.Join(err, s.turn.close())
 }
 
 // enter reports whether the store is open, and keeps it so until active.Done.
