@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"agentbridge/internal/agent"
+	"agentbridge/internal/bridge"
+	"agentbridge/internal/clients"
+	"agentbridge/internal/sqlite"
+)
+
+// hookLook is where a hook looks for what waits, and what it remembers of its session.
+type hookLook struct {
+	from  agent.Source
+	told  toldFile
+	close func()
+}
+
+// look finds the agent whose hook it is and opens what it looks at. It makes nothing: where there is no agent or no store, the error
+// is [bridge.NotFound].
+func (p *program) look(ctx context.Context, h clients.Hook, call clients.Call, server string) (l hookLook, err error) {
+	conf, err := p.loadConfig()
+	p.quiet()
+	if err != nil {
+		return l, err
+	}
+	token, name, err := p.hookToken(conf, h.Client, call)
+	if err != nil {
+		return l, err
+	}
+	l.told = toldOf(conf.Data, h.Client, call.Session, name, server)
+	if server != "" {
+		l.close = func() {}
+		l.from, err = agent.NewHub(server, token, conf.Bridge.Heartbeat)
+		return l, err
+	}
+	path, err := conf.storePath()
+	if err != nil {
+		return l, err
+	}
+	for _, needed := range []string{path, keyPath(conf.Data)} {
+		if _, err := os.Stat(needed); errors.Is(err, fs.ErrNotExist) {
+			return l, bridge.Errorf(bridge.NotFound, "there is no store yet")
+		}
+	}
+	text, err := readPrivate(keyPath(conf.Data), p.log)
+	if err != nil {
+		return l, err
+	}
+	ring, err := bridge.ParseKeyRing(text)
+	if err != nil {
+		return l, err
+	}
+	store, err := sqlite.OpenReading(ctx, path, sqlite.Options{})
+	if err != nil {
+		return l, err
+	}
+	l.close = func() { _ = store.Close() }
+	svc := bridge.Reading(store, conf.Bridge, ring)
+	caller, err := svc.Authenticate(ctx, token, bridge.Origin{Local: true})
+	if err != nil {
+		l.close()
+		return l, err
+	}
+	l.from = agent.Looking{Service: svc, Caller: caller}
+	return l, nil
+}
+
+// hookToken reads the token of the agent whose hook it is. It makes none.
+func (p *program) hookToken(conf *config, client string, call clients.Call) (token, name string, err error) {
+	if token := os.Getenv(tokenVariable); token != "" {
+		return strings.TrimSpace(token), p.as, nil
+	}
+	if name = p.as; name == "" {
+		dir := projectOf(client, call)
+		if dir == "" {
+			return "", "", bridge.Errorf(bridge.NotFound, "the project has no directory")
+		}
+		name = agentName(filepath.Base(dir))
+	} else if err := checkFileName(name); err != nil {
+		return "", "", err
+	}
+	text, err := readPrivate(filepath.Join(conf.Data, agentsDir, name+tokenSuffix), p.log)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = bridge.Errorf(bridge.NotFound, "there is no agent %s on this machine", name)
+	}
+	return strings.TrimSpace(string(text)), name, err
+}
+
+// projectOf is the directory in which the client started its servers, since that one names the agent. A session may have moved
+// elsewhere meanwhile, which cwd follows; some clients say where it began.
+func projectOf(client string, call clients.Call) string {
+	variable := map[string]string{"claude": "CLAUDE_PROJECT_DIR", "gemini": "GEMINI_PROJECT_DIR", "cursor": "CURSOR_PROJECT_DIR"}[client]
+	if dir := os.Getenv(variable); variable != "" && filepath.IsAbs(dir) {
+		return dir
+	}
+	if filepath.IsAbs(call.Dir) {
+		return call.Dir
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	return dir
+}
