@@ -13,7 +13,7 @@ TOOL  := go tool -modfile=tools/go.mod
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X agentbridge/internal/cli.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package test check race inspector clients oracle fuzz bench redact-report update fmt vuln go cc
+.PHONY: help demo run build package test check race inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,8 +55,11 @@ race: go cc ## all tests under the race detector (needs a C compiler)
 inspector: build ## the MCP inspector plays two agents (needs npm, fetches the inspector and Node 22 as npm packages)
 	tools/inspector/play.sh bin/agentbridge
 
-clients: build package ## the real clients connect and take the packages (needs npm, fetches 1 GB of clients as npm packages; ARGS=--write captures anew)
-	tools/clients/check.sh bin/agentbridge dist internal/mcpserver/testdata/openings $(filter --write,$(ARGS))
+clients: package ## the real clients connect and take the packages (needs npm, fetches 1 GB of clients as npm packages; ARGS=--write captures anew)
+	tools/clients/check.sh dist/bin/$$(go env GOOS)-$$(go env GOARCH)/agentbridge dist internal/mcpserver/testdata/openings $(filter --write,$(ARGS))
+
+conformance: build ## the MCP conformance suite judges a hub, in both generations of the protocol (needs npm, fetches the suite and Node 22)
+	tools/conformance/check.sh bin/agentbridge
 
 oracle: go ## what gitleaks finds is masked, what tessera's fsck checks is our log (a module of its own, so other dependencies)
 	cd tools/oracle && go vet ./... && go test ./...
