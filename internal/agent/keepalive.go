@@ -15,8 +15,8 @@ import (
 type KeepAliveOptions struct {
 	From Source
 	Name string // whose token it must be; empty: anybody's
-	// OnMessage is called when something new waits, with how much waits in all; nil: nobody is told. See [KeepAlive].
-	OnMessage func(ctx context.Context, unread int) error
+	// OnMessage is called when something new waits, with how much waits in all and from whom; nil: nobody is told. See [KeepAlive].
+	OnMessage func(ctx context.Context, now bridge.KeepAlive) error
 	// Say is told in one line what it does now. Lines that are no news only differ in a detail from the one before, for who updates a
 	// line in place. nil: nobody is told.
 	Say func(line string, news bool)

@@ -20,7 +20,7 @@ const (
 // New is what began to wait after the newest that was told, and also what makes more wait than was told. The first alone would do,
 // were clocks never set back; the second alone would miss what comes just after others were read, before anybody saw that they were.
 type notifier struct {
-	run  func(ctx context.Context, unread int) error
+	run  func(ctx context.Context, now bridge.KeepAlive) error
 	say  func(line string, news bool)
 	wake chan struct{} // one slot: look at latest
 
@@ -35,7 +35,7 @@ type told struct {
 	newest time.Time
 }
 
-func newNotifier(run func(context.Context, int) error, say func(string, bool)) *notifier {
+func newNotifier(run func(context.Context, bridge.KeepAlive) error, say func(string, bool)) *notifier {
 	return &notifier{run: run, say: say, wake: make(chan struct{}, 1)}
 }
 
@@ -73,7 +73,7 @@ func (n *notifier) loop(ctx context.Context) {
 		if !ok {
 			continue
 		}
-		err := n.run(ctx, now.Unread)
+		err := n.run(ctx, now)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -177,10 +177,10 @@ func (w *town) say(line string, news bool) {
 	}
 }
 
-func (w *town) onMessage(_ context.Context, unread int) error {
+func (w *town) onMessage(_ context.Context, now bridge.KeepAlive) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.told, w.calls = append(w.told, unread), append(w.calls, time.Now())
+	w.told, w.calls = append(w.told, now.Unread), append(w.calls, time.Now())
 	if w.fail {
 		return errors.New("the command failed: exit status 7")
 	}
@@ -319,12 +319,12 @@ func TestKeepAlive_NeverRunsTwoCommandsAtOnce(t *testing.T) {
 		ctx, cancel := context.WithCancel(w.ctx)
 		ended := make(chan error)
 		go func() {
-			ended <- KeepAlive(ctx, KeepAliveOptions{From: w.local(), OnMessage: func(ctx context.Context, unread int) error {
+			ended <- KeepAlive(ctx, KeepAliveOptions{From: w.local(), OnMessage: func(ctx context.Context, now bridge.KeepAlive) error {
 				w.mu.Lock()
 				running++
 				runs++
 				most = max(most, running)
-				w.told = append(w.told, unread)
+				w.told = append(w.told, now.Unread)
 				w.mu.Unlock()
 				time.Sleep(20 * time.Second)
 				w.mu.Lock()

@@ -16,14 +16,18 @@ import (
 
 	"agentbridge/internal/agent"
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/clients"
 	"agentbridge/internal/daemon"
 )
 
-// unreadVariable tells the command of --on-message how many messages wait.
-const unreadVariable = "AGENTBRIDGE_UNREAD"
+// What the command of --on-message is told: how many messages wait, and the names of who sent the newest of them.
+const (
+	unreadVariable = "AGENTBRIDGE_UNREAD"
+	fromVariable   = "AGENTBRIDGE_FROM"
+)
 
 func (p *program) keepaliveCommand() *cobra.Command {
-	var server, command string
+	var server, command, thread string
 	cmd := &cobra.Command{
 		Use:   "keepalive",
 		Short: "Show that an agent is there, and run a command when messages wait for it",
@@ -33,23 +37,28 @@ it is ended, whatever happens to the hub or the network meanwhile, and exits onl
 It never counts as something that the agent's model did: it takes no message, and keeps no task from being given to another.
 
 --on-message runs a command of yours with the shell when something new waits, once for what comes together. AGENTBRIDGE_UNREAD in its
-environment, and the only line on its stdin, is how many messages wait; what they say is for "agentbridge check". It has 30 seconds
-at a time. One that fails is run again after 5 seconds, then ever later; while messages wait still, it is run again every 10 minutes.
+environment, and the only line on its stdin, is how many messages wait, and AGENTBRIDGE_FROM who sent the newest of them, as
+"alpha gamma"; what they say is for "agentbridge check". It has 30 seconds at a time. One that fails is run again after 5 seconds, then ever later; while messages wait still, it is run again every 10 minutes.
+
+--codex-thread wakes an idle Codex: it runs "codex queue" for the thread with that id or exact name, with a message that says how many
+messages wait, from whom, and to call check_messages. The codex on PATH is used. Codex takes it up when that session is open.
 
 With --server it needs nothing of this machine but the agent's token: in AGENTBRIDGE_TOKEN, or DIR/agents/NAME.token in the data
 directory.`,
 		Example: `  agentbridge keepalive --as beta --on-message 'notify-send "$AGENTBRIDGE_UNREAD messages"'
   agentbridge keepalive --as beta --server http://127.0.0.1:7483`,
 		Args: count(0, 0, "none"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.keepalive(cmd.Context(), server, command) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.keepalive(cmd.Context(), server, command, thread) },
 	}
 	p.asFlag(cmd)
 	cmd.Flags().StringVar(&server, "server", "", "address of a hub (default: the store of this machine)")
 	cmd.Flags().StringVar(&command, "on-message", "", "command to run when messages wait")
+	cmd.Flags().StringVar(&thread, "codex-thread", "", "id or exact name of a Codex session, to wake with codex queue when messages wait")
+	cmd.MarkFlagsMutuallyExclusive("on-message", "codex-thread")
 	return cmd
 }
 
-func (p *program) keepalive(ctx context.Context, server, command string) error {
+func (p *program) keepalive(ctx context.Context, server, command, thread string) error {
 	conf, err := p.loadConfig()
 	if err != nil {
 		return err
@@ -58,6 +67,13 @@ func (p *program) keepalive(ctx context.Context, server, command string) error {
 		return err
 	}
 	o := agent.KeepAliveOptions{Name: p.as}
+	if thread != "" {
+		queue, err := clients.QueueTo(thread)
+		if err != nil {
+			return err
+		}
+		o.OnMessage = queue.Tell
+	}
 	if server != "" {
 		token, err := p.bearerOf(conf)
 		if err != nil {
@@ -79,7 +95,7 @@ func (p *program) keepalive(ctx context.Context, server, command string) error {
 		o.From = agent.Local{Service: opened.svc, Caller: caller, Replace: opened.replacement(caller), Log: p.log}
 	}
 	if command != "" {
-		o.OnMessage = func(ctx context.Context, unread int) error { return p.runOnMessage(ctx, command, unread) }
+		o.OnMessage = func(ctx context.Context, now bridge.KeepAlive) error { return p.runOnMessage(ctx, command, now) }
 	}
 	line := statusLine{p: p, terminal: isTerminal(p.stderr)}
 	o.Say = line.show
@@ -102,9 +118,9 @@ func (p *program) bearerOf(conf *config) (string, error) {
 }
 
 // runOnMessage runs the person's command. What it wrote may be anything, so it is shown only to those who ask for it, and masked.
-func (p *program) runOnMessage(ctx context.Context, command string, unread int) error {
-	n := strconv.Itoa(unread)
-	err := daemon.RunCommand(ctx, command, []byte(n+"\n"), unreadVariable+"="+n)
+func (p *program) runOnMessage(ctx context.Context, command string, now bridge.KeepAlive) error {
+	n := strconv.Itoa(now.Unread)
+	err := daemon.RunCommand(ctx, command, []byte(n+"\n"), unreadVariable+"="+n, fromVariable+"="+strings.Join(now.From, " "))
 	if failed, ok := errors.AsType[*daemon.CommandError](err); ok && failed.Output != "" {
 		p.log.Info("the command of --on-message failed", "output", masked(failed.Output))
 	}

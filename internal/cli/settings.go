@@ -204,7 +204,7 @@ func (c *config) storePath() (string, error) {
 
 // strayVariables lists variables that look like settings and are none, sorted: most likely misspelt.
 func strayVariables(environ []string) []string {
-	known := map[string]bool{"AGENTBRIDGE_CONFIG": true, tokenVariable: true, unreadVariable: true}
+	known := map[string]bool{"AGENTBRIDGE_CONFIG": true, tokenVariable: true, unreadVariable: true, fromVariable: true}
 	for _, s := range settings {
 		known[variable(s.name)] = true
 	}
