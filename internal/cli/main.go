@@ -166,7 +166,7 @@ From a shell:      agentbridge create --as alpha --role lead --partner beta=test
 		p.checkCommand(), p.setStatusCommand(), p.partnersCommand(), p.taskCommand(), p.hookCommand())
 	add("person", "For the person in charge:", p.statusCommand(), p.listCommand(), p.showCommand(), p.tailCommand(), p.sayCommand(),
 		p.extendCommand(), p.closeCommand(), p.pauseCommand(), p.resumeCommand(), p.revokeCommand(), p.exportCommand(), p.cleanupCommand())
-	add("care", "Tokens, logs and checks:", p.tokenCommand(), p.keyCommand(), p.auditCommand(), p.redactCommand(), p.doctorCommand(), p.versionCommand())
+	add("care", "Tokens, logs and checks:", p.tokenCommand(), p.keyCommand(), p.auditCommand(), p.redactCommand(), p.installCommand(), p.uninstallCommand(), p.doctorCommand(), p.versionCommand())
 	root.SetHelpCommandGroupID("care")
 	root.SetCompletionCommandGroupID("care")
 	root.SetFlagErrorFunc(badFlag)

@@ -53,7 +53,7 @@ func (f settings) put(text, base []byte, known bool, w wish) ([]byte, error) {
 	if tree, err = f.decode(body); err != nil || !f.holds(tree, w) {
 		return nil, errors.Join(bridge.Errorf(bridge.Internal, "%s: the change came out wrong and was not made", f.path), err)
 	}
-	return append(mark, body...), nil
+	return slices.Concat([]byte{}, mark, body), nil
 }
 
 // splitMark takes the byte order mark off a text.
@@ -73,7 +73,8 @@ func (f settings) putServer(body []byte, w wish) ([]byte, error) {
 	if _, err := toml.Decode(string(body), &before); err != nil {
 		return nil, notUnderstood(f.path, err)
 	}
-	if _, err := toml.Decode(string(out), &after); err != nil {
+	// The decoder lets an inline table be added to; TOML 1.0 and Codex do not.
+	if _, err := toml.Decode(string(out), &after); err != nil || inlineTOML(body, f.servers) {
 		return nil, bridge.Errorf(bridge.Invalid, "%s: %s is written in a form that no table can be added to", f.path, f.servers).
 			WithHint("write its servers as [%s.NAME] tables, and do the same again", f.servers)
 	}
@@ -99,7 +100,7 @@ func (f settings) putHooks(body []byte, w wish) (_ []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if root == nil || at(root, m.key) == nil {
+		if root == nil || len(itemsOf(root)) == 0 {
 			if body, err = put(body, nil, false, m.key, m.value); err != nil {
 				return nil, err
 			}
@@ -242,7 +243,7 @@ func (f settings) remove(text, base []byte, known bool, name string, hooks bool)
 			}
 			body = out
 		}
-		return append(mark, body...), nil
+		return slices.Concat([]byte{}, mark, body), nil
 	}
 	var baseRoot *hujson.Value
 	if known {
@@ -287,10 +288,12 @@ func (f settings) remove(text, base []byte, known bool, name string, hooks bool)
 			return nil, err
 		}
 		if root != nil && known && at(baseRoot, m.key) == nil && len(itemsOf(root)) == 1 && fmt.Sprint(plain(at(root, m.key))) == fmt.Sprint(m.value) {
-			body = cut(body, root, 0)
+			if body, err = prunes(cut(body, root, 0)); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return append(mark, body...), nil
+	return slices.Concat([]byte{}, mark, body), nil
 }
 
 // nextHook finds a hook of ours: the path of the container that it is in, and its place there. A group that holds nothing else is taken

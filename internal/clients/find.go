@@ -106,6 +106,9 @@ func notUnderstood(path string, err error) error {
 
 // plain is a JSON value without its form. Of members with the same name the last counts, as for the clients.
 func plain(v *hujson.Value) any {
+	if v == nil {
+		return nil
+	}
 	switch v := v.Value.(type) {
 	case *hujson.Object:
 		m := map[string]any{}

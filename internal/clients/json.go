@@ -50,7 +50,8 @@ func parseJSON(text []byte) (*hujson.Value, error) {
 		}
 		return nil, errors.New("it holds comments and no object")
 	}
-	root, err := hujson.Parse(text)
+	// A comment may end with the text; the parser wants a newline.
+	root, err := hujson.Parse(append(text[:len(text):len(text)], '\n'))
 	if err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "hujson: "))
 	}

@@ -179,7 +179,7 @@ func splice(text []byte, from, to int, with string) []byte {
 // prune takes out the containers on a path, from the innermost on, that are empty now and were not there in base, and gives those back
 // their inside that were empty there. base is nil if it is not known: then empty ones stay.
 func prune(text []byte, base *hujson.Value, baseText []byte, path []string) ([]byte, error) {
-	for depth := len(path); depth > 0; depth-- {
+	for depth := len(path); depth >= 0; depth-- {
 		root, err := parseJSON(text)
 		if err != nil {
 			return nil, err

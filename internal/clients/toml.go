@@ -3,6 +3,7 @@ package clients
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -63,6 +64,14 @@ func scanTOML(text []byte) (tables []tomlTable, err error) {
 		}
 	}
 	return tables, nil
+}
+
+// inlineTOML reports whether a name of the root is given a value of its own, as an inline table is.
+func inlineTOML(text []byte, name string) bool {
+	if tables, err := scanTOML(text); err == nil && len(tables) > 0 {
+		text = text[:tables[0].begin]
+	}
+	return regexp.MustCompile(`(?m)^[ \t]*["']?` + regexp.QuoteMeta(name) + `["']?[ \t]*=`).Match(text)
 }
 
 func lineEnd(text []byte) int {
