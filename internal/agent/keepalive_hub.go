@@ -166,7 +166,7 @@ func said(data []byte) (k bridge.KeepAlive, err error) {
 func (h *Hub) refusal(res *http.Response, want string) error {
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	var said bridge.Error
-	if kind == "application/json" {
+	if res.StatusCode != http.StatusOK && kind == "application/json" { // otherwise it is the answer, and is read after this
 		_ = json.NewDecoder(io.LimitReader(res.Body, maxLine)).Decode(&said) // if it cannot be read, it said nothing
 	}
 	ask := "write it like http://127.0.0.1:7483, as `agentbridge serve` says when it starts"

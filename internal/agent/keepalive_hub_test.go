@@ -3,8 +3,10 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -121,5 +123,23 @@ func TestKeepAlive_GoesOnWhereAHubIsReplaced(t *testing.T) {
 func TestReason_IsShortAndHarmless(t *testing.T) {
 	if got := reason(errors.New("a\x1b[2Jb\r\nc" + strings.Repeat("x", 500))); strings.ContainsAny(got, "\x1b\r\n") || len(got) > maxReason {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestWaiting_TakesTheAnswerOfAHub(t *testing.T) {
+	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != keepAlivePath || r.URL.RawQuery != "once" || r.Header.Get("Authorization") != "Bearer token" {
+			t.Errorf("asked for %s", r.URL)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"name":"beta","unread":2,"from":["alpha"]}`)
+	}))
+	defer hub.Close()
+	h, err := NewHub(hub.URL+"/mcp", "token", time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err := Waiting(t.Context(), h); err != nil || k.Name != "beta" || k.Unread != 2 || !slices.Equal(k.From, []string{"alpha"}) {
+		t.Errorf("Waiting = %+v, %v", k, err)
 	}
 }
