@@ -51,15 +51,20 @@ func (o *opened) freeName(ctx context.Context, base string) (string, error) {
 	}
 	defer release()
 	for n := 1; ; n++ {
-		name := base
-		if n > 1 {
-			suffix := "-" + strconv.Itoa(n)
-			name = base[:min(len(base), maxName-len(suffix))] + suffix
-		}
+		name := numbered(base, n)
 		if held, err := o.hold(name, true); err != nil || held {
 			return name, err
 		}
 	}
+}
+
+// numbered is the name that the nth agent of a directory has.
+func numbered(base string, n int) string {
+	if n == 1 {
+		return base
+	}
+	suffix := "-" + strconv.Itoa(n)
+	return base[:min(len(base), maxName-len(suffix))] + suffix
 }
 
 // hold locks a name for the life of this process, shared with others that hold it, and reports whether it could. Alone, it could

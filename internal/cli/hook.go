@@ -45,7 +45,7 @@ call check_messages. What they say is not in it. While nothing waits it says not
 The agent is the one of --as, or of AGENTBRIDGE_TOKEN, or else that of the project's directory, as for "agentbridge mcp". Where there is
 no such agent, no store, or no answer within a tenth of a second, the hook lets its client go on: it makes nothing, and is not an error.`,
 		Example: `  agentbridge hook claude turn-end
-  agentbridge hook claude idle --wait 9m
+  agentbridge hook claude idle --wait 12h
   agentbridge hook codex Stop --as beta --server https://hub.example`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			defer func() { err = harmless(err, recover()) }()
@@ -58,7 +58,7 @@ no such agent, no store, or no answer within a tenth of a second, the hook lets 
 			}
 			long, err := parseDuration(wait)
 			if err != nil || long <= 0 {
-				return p.misused(bridge.Errorf(bridge.Invalid, "hook: --wait must be a duration such as 9m"))
+				return p.misused(bridge.Errorf(bridge.Invalid, "hook: --wait must be a duration such as 10m"))
 			}
 			if h.Event == clients.Idle {
 				return p.await(cmd.Context(), h, server, min(long, mostWait))
@@ -82,7 +82,7 @@ no such agent, no store, or no answer within a tenth of a second, the hook lets 
 	p.asFlag(cmd)
 	cmd.Flags().Lookup("as").Usage = "the agent to look for (default: that of the project's directory); none is made"
 	cmd.Flags().StringVar(&server, "server", "", "address of a hub (default: the store of this machine)")
-	cmd.Flags().StringVar(&wait, "wait", "9m", "how long idle waits, up to 1d")
+	cmd.Flags().StringVar(&wait, "wait", "12h", "how long idle waits, up to 1d")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return p.misused(badFlag(cmd, err)) })
 	return cmd
 }

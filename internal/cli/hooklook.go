@@ -81,7 +81,7 @@ func (p *program) hookToken(conf *config, client string, call clients.Call) (tok
 		if dir == "" {
 			return "", "", bridge.Errorf(bridge.NotFound, "the project has no directory")
 		}
-		name = agentName(filepath.Base(dir))
+		name = namesake(conf.Data, agentName(filepath.Base(dir)))
 	} else if err := checkFileName(name); err != nil {
 		return "", "", err
 	}
@@ -90,6 +90,32 @@ func (p *program) hookToken(conf *config, client string, call clients.Call) (tok
 		err = bridge.Errorf(bridge.NotFound, "there is no agent %s on this machine", name)
 	}
 	return strings.TrimSpace(string(text)), name, err
+}
+
+// mostNamesakes is how many sessions in one directory are told apart.
+const mostNamesakes = 9
+
+// namesake is the agent of this session among those that are called after the same directory: NAME, NAME-2 and so on, as `mcp` takes
+// them, each locked by the `mcp` process of its session. Where nobody can tell, it is NAME.
+func namesake(data, name string) string {
+	names, locks := []string{name}, []fs.FileInfo{}
+	for n := 2; n <= mostNamesakes; n++ {
+		other := numbered(name, n)
+		if _, err := os.Stat(filepath.Join(data, agentsDir, other+tokenSuffix)); err == nil {
+			names = append(names, other)
+		}
+	}
+	if len(names) == 1 {
+		return name
+	}
+	for _, n := range names {
+		info, _ := os.Stat(filepath.Join(data, agentsDir, n+lockSuffix))
+		locks = append(locks, info)
+	}
+	if i := nearestLocked(locks); i >= 0 {
+		return names[i]
+	}
+	return name
 }
 
 // projectOf is the directory in which the client started its servers, since that one names the agent. A session may have moved
