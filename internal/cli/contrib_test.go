@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"encoding/json"
 	"encoding/xml"
 	"os"
 	"os/exec"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"agentbridge/internal/clients"
 )
 
 // The files for service managers start commands that there are, with flags that they have.
@@ -41,6 +44,63 @@ func TestContrib_StartsWhatThereIs(t *testing.T) {
 	slices.Sort(started)
 	if want := []string{"keepalive", "keepalive", "serve", "serve", "watchdog", "watchdog"}; !slices.Equal(started, want) {
 		t.Errorf("they start %v, want %v", started, want)
+	}
+}
+
+// The hooks of the plugin and of the extension are commands that there are, for events that their clients have. Only one that waits in the
+// background may wake the model, and its client lets it wait as long as it wants to.
+func TestContrib_HooksAreThoseOfTheClients(t *testing.T) {
+	tests := []struct{ file, client, want string }{
+		{"claude-plugin", "claude", "PostToolUse: tool; SessionStart: session-start, idle; Stop: turn-end, idle; UserPromptSubmit: prompt"},
+		{"gemini-extension", "gemini", "AfterAgent: turn-end; AfterTool: tool; BeforeAgent: prompt; SessionStart: session-start"},
+	}
+	for _, test := range tests {
+		text, err := os.ReadFile(filepath.Join("..", "..", "contrib", test.file, "hooks", "hooks.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file struct {
+			Hooks map[string][]struct {
+				Hooks []struct {
+					Type, Command string
+					Timeout       int
+					AsyncRewake   bool
+				}
+			}
+		}
+		if err := json.Unmarshal(text, &file); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for name, groups := range file.Hooks {
+			var events []string
+			for _, group := range groups {
+				for _, h := range group.Hooks {
+					args, ours := strings.CutPrefix(h.Command, "agentbridge ")
+					p := &program{stdin: strings.NewReader(""), out: bufio.NewWriter(t.Output()), stdout: t.Output(), stderr: t.Output()}
+					cmd, rest, err := p.root().Find(strings.Fields(args))
+					if err == nil {
+						err = cmd.ParseFlags(rest)
+					}
+					if err != nil || !ours || h.Type != "command" || cmd.Name() != "hook" || cmd.Flags().NArg() != 2 {
+						t.Fatalf("%s runs %q: %v", test.file, h.Command, err)
+					}
+					hook, err := clients.ParseHook(cmd.Flags().Arg(0), cmd.Flags().Arg(1))
+					if own, err := clients.ParseHook(test.client, name); err != nil || hook.Client != test.client || hook.Event != own.Event && hook.Event != clients.Idle {
+						t.Errorf("%s: %q at %s: %v", test.file, h.Command, name, err)
+					}
+					if wait := cmd.Flag("wait").Value.String(); h.AsyncRewake != (hook.Event == clients.Idle) || h.AsyncRewake && (wait != "12h" || h.Timeout < 12*60*60) || h.Timeout <= 0 || err != nil {
+						t.Errorf("%s, %s: %+v: %v", test.file, name, h, err)
+					}
+					events = append(events, string(hook.Event))
+				}
+			}
+			got = append(got, name+": "+strings.Join(events, ", "))
+		}
+		slices.Sort(got)
+		if got := strings.Join(got, "; "); got != test.want {
+			t.Errorf("%s has %s, want %s", test.file, got, test.want)
+		}
 	}
 }
 
