@@ -20,22 +20,47 @@ for (const line of readFileSync(new URL('expected.txt', import.meta.url), 'utf8'
   expected.set(key, { key, used: false, pattern: new RegExp(`^${key.replaceAll('*', '.*')}$`) })
 }
 
+// The suite wants tools and resources of its own. Where the bridge has something that must behave the same, it stands in: the suite asks for
+// its own, the bridge is asked for ours.
+const tools = {
+  test_simple_text: { name: 'check_partners', arguments: {} },
+  test_error_handling: { name: 'send', arguments: { message: 'hello', to: ['nobody'] } },
+  greet: { name: 'list_tasks', arguments: {} },
+  slow_compute: ({ seconds = 0 }) => ({ name: 'check_messages', arguments: { wait_seconds: seconds } }),
+}
+const resources = ['test://static-text', 'test://watched-resource', 'test://template/123/data']
+
+function standIn(method, params, conversation) {
+  const tool = method === 'tools/call' && tools[params.name]
+  if (tool) return { ...params, ...(typeof tool === 'function' ? tool(params.arguments ?? {}) : tool) }
+  if (method?.startsWith('resources/') && resources.includes(params?.uri)) return { ...params, uri: `agentbridge://conversation/${conversation}` }
+  return params
+}
+
 // The suite has no option for headers, so the token is put in on the way. All else goes through as it is, a forged Host too.
-function withToken(hub, token) {
+function proxy(hub, token, conversation) {
   const target = new URL(hub)
-  const proxy = createServer((from, back) => {
-    const to = request({
-      host: target.hostname, port: target.port, method: from.method, path: from.url, setHost: false,
-      headers: { ...from.headers, authorization: `Bearer ${token}` },
-    }, (answer) => {
+  const server = createServer(async (from, back) => {
+    let body = Buffer.concat(await from.toArray())
+    const headers = { ...from.headers, authorization: `Bearer ${token}` }
+    try {
+      const message = JSON.parse(body)
+      const params = standIn(message.method, message.params, conversation)
+      if (params !== message.params) {
+        body = Buffer.from(JSON.stringify({ ...message, params }))
+        headers['content-length'] = body.length
+        if (headers['mcp-name']) headers['mcp-name'] = params.name ?? params.uri
+      }
+    } catch {} // what is not JSON is for the hub to answer
+    const to = request({ host: target.hostname, port: target.port, method: from.method, path: from.url, setHost: false, headers }, (answer) => {
       back.writeHead(answer.statusCode, answer.headers)
       answer.pipe(back)
     })
     to.on('error', () => back.destroy())
     back.on('close', () => to.destroy()) // leaving is cancelling
-    from.pipe(to)
+    to.end(body)
   })
-  return new Promise((ready) => proxy.listen(0, '127.0.0.1', () => ready(`http://127.0.0.1:${proxy.address().port}${target.pathname}`)))
+  return new Promise((ready) => server.listen(0, '127.0.0.1', () => ready(`http://127.0.0.1:${server.address().port}${target.pathname}`)))
 }
 
 // run gives every check of a set of requirements that was made.
@@ -59,6 +84,10 @@ function run(url, revision) {
 }
 
 const token = execFileSync(binary, ['--data', dir, 'token', 'new', '--name', 'suite'], { encoding: 'utf8' }).trim()
+// The title is what the suite looks for in a resource read through a template.
+const { conversation_id: conversation } = JSON.parse(execFileSync(binary,
+  ['--data', dir, 'create', '--role', 'judged', '--partner', 'other=absent', '--title', 'number 123', '--json'],
+  { encoding: 'utf8', env: { ...process.env, AGENTBRIDGE_TOKEN: token } }))
 const hub = spawn(binary, ['--data', dir, 'serve', '--listen', '127.0.0.1:0'], { stdio: ['ignore', 'ignore', 'pipe'] })
 process.on('exit', () => { hub.kill(); rmSync(dir, { recursive: true, force: true }) })
 let log = ''
@@ -70,7 +99,7 @@ const address = await new Promise((found, fail) => {
   })
   hub.on('close', () => fail(new Error(`the hub ended:\n${log}`)))
 })
-const url = await withToken(address, token)
+const url = await proxy(address, token, conversation)
 
 let passed = 0
 let failed = 0
