@@ -138,8 +138,8 @@ func (p *program) prepare(s *setup) error {
 	}
 	s.want = clients.Install{Name: s.name, Path: binary, Args: append([]string{"mcp"}, extra...), Memory: filepath.Join(conf.Data, "installed")}
 	if !s.noHooks {
-		s.want.Hook = func(client, event string) string {
-			line := quoted(binary) + " hook " + client + " " + event
+		s.want.Hook = func(client string, e clients.Event) string {
+			line := quoted(binary) + " hook " + client + " " + string(e)
 			for _, word := range extra {
 				line += " " + quoted(word)
 			}

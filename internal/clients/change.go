@@ -48,11 +48,19 @@ const backupSuffix = ".agentbridge-backup"
 
 // Install says which server and hooks a client is to have.
 type Install struct {
-	Name   string                            // the server's, usually bridge
-	Path   string                            // the program
-	Args   []string                          // its arguments, from "mcp" on
-	Hook   func(client, event string) string // the shell's line for a hook; nil: no hooks
-	Memory string                            // directory for what uninstall has to know
+	Name   string                              // the server's, usually bridge
+	Path   string                              // the program
+	Args   []string                            // its arguments, from "mcp" on
+	Hook   func(client string, e Event) string // the shell's line for a hook; nil: no hooks
+	Memory string                              // directory for what uninstall has to know
+}
+
+func (w Install) wish(c Client) wish {
+	out := wish{name: w.Name, server: command{w.Path, w.Args}}
+	if w.Hook != nil {
+		out.hook = func(e Event) string { return w.Hook(c.Name, e) }
+	}
+	return out
 }
 
 func (w Install) recordOf(path string) string {
@@ -63,10 +71,7 @@ func (w Install) recordOf(path string) string {
 // Install works out what has to change, file by file, so that a client has what it is to have. No change: it has. A file that holds
 // another server of that name is [bridge.Conflict]; one that cannot be understood is [bridge.Invalid].
 func (c Client) Install(p Place, s Scope, w Install) (changes []*Change, err error) {
-	wanted := wish{name: w.Name, server: command{w.Path, w.Args}}
-	if w.Hook != nil {
-		wanted.hook = func(event string) string { return w.Hook(c.Name, event) }
-	}
+	wanted := w.wish(c)
 	for _, f := range c.files(p, s) {
 		ch, err := c.look(f, s, w)
 		if err != nil {
@@ -295,10 +300,7 @@ func (ch *Change) forget() {
 
 // Paste is what a person can put into a client's settings by hand where a program may not.
 func (c Client) Paste(p Place, s Scope, w Install) string {
-	wanted := wish{name: w.Name, server: command{w.Path, w.Args}}
-	if w.Hook != nil {
-		wanted.hook = func(event string) string { return w.Hook(c.Name, event) }
-	}
+	wanted := w.wish(c)
 	text := ""
 	for _, f := range c.files(p, s) {
 		if snippet, err := f.put(nil, nil, false, wanted); err == nil && len(snippet) > 0 {

@@ -19,12 +19,12 @@ var claude = Client{
 		return []settings{
 			{path: servers, servers: "mcpServers", server: stdioServer},
 			{path: hooks, entry: claudeHook, hooks: []moment{
-				{"SessionStart", "session-start"},
-				{"SessionStart", "idle"},
-				{"UserPromptSubmit", "prompt"},
-				{"PostToolUse", "tool"},
-				{"Stop", "turn-end"},
-				{"Stop", "idle"},
+				{"SessionStart", SessionStart},
+				{"SessionStart", Idle},
+				{"UserPromptSubmit", Prompt},
+				{"PostToolUse", Tool},
+				{"Stop", TurnEnd},
+				{"Stop", Idle},
 			}},
 		}
 	},
@@ -55,7 +55,7 @@ const (
 
 func claudeHook(m moment, line string) object {
 	hook := object{{"type", "command"}, {"command", line}, {"timeout", hookSeconds}}
-	if m.ours == "idle" {
+	if m.ours == Idle {
 		hook[1].value, hook[2].value = line+idleWait, idleSeconds
 		hook = append(hook, member{"asyncRewake", true})
 	}

@@ -55,7 +55,7 @@ type command struct {
 // moment is an event of a client at which our hook is run.
 type moment struct {
 	event string // the client's name for it
-	ours  string // as `agentbridge hook` has it
+	ours  Event
 }
 
 // All are the clients that settings are known of, in the order in which people are shown them.

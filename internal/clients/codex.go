@@ -15,7 +15,7 @@ var codex = Client{
 		return []settings{
 			{path: filepath.Join(dir, "config.toml"), toml: true, servers: "mcp_servers", server: codexServer},
 			{path: filepath.Join(dir, "hooks.json"), entry: secondsHook, hooks: []moment{
-				{"SessionStart", "session-start"}, {"UserPromptSubmit", "prompt"}, {"PostToolUse", "tool"}, {"Stop", "turn-end"},
+				{"SessionStart", SessionStart}, {"UserPromptSubmit", Prompt}, {"PostToolUse", Tool}, {"Stop", TurnEnd},
 			}},
 		}
 	},

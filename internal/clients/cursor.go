@@ -16,7 +16,7 @@ var cursor = Client{
 			{path: filepath.Join(dir, ".cursor", "mcp.json"), servers: "mcpServers", server: plainServer},
 			{
 				path: filepath.Join(dir, ".cursor", "hooks.json"), flat: true, preface: object{{"version", 1}},
-				hooks: []moment{{"stop", "turn-end"}},
+				hooks: []moment{{"stop", TurnEnd}},
 				entry: func(_ moment, line string) object { return object{{"command", line}, {"loop_limit", 5}} },
 			},
 		}

@@ -18,7 +18,7 @@ import (
 type wish struct {
 	name   string // the server's
 	server command
-	hook   func(event string) string // a hook's command line; nil: no hooks
+	hook   func(Event) string // a hook's command line; nil: no hooks
 }
 
 // put gives a settings file's text with the wish in it. It is the same text if all of it was there.

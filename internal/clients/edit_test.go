@@ -11,7 +11,7 @@ import (
 func aWish() wish {
 	return wish{
 		name: "bridge", server: command{"/opt/bin/agentbridge", []string{"mcp"}},
-		hook: func(event string) string { return "/opt/bin/agentbridge hook claude " + event },
+		hook: func(e Event) string { return "/opt/bin/agentbridge hook claude " + string(e) },
 	}
 }
 
@@ -19,7 +19,7 @@ var (
 	nowhere   = Place{Home: "/h", Dir: "/d", Getenv: func(string) string { return "" }}
 	mcpFile   = settings{path: "mcp.json", servers: "mcpServers", server: plainServer}
 	bothFile  = gemini.files(nowhere, User)[0]
-	hooksFile = settings{path: "hooks.json", entry: secondsHook, hooks: []moment{{"Stop", "turn-end"}, {"SessionStart", "session-start"}}}
+	hooksFile = settings{path: "hooks.json", entry: secondsHook, hooks: []moment{{"Stop", TurnEnd}, {"SessionStart", SessionStart}}}
 	flatFile  = cursor.files(nowhere, User)[1]
 	tomlFile  = codex.files(nowhere, User)[0]
 )
@@ -103,6 +103,58 @@ func TestSettings_AreWrittenAsTheirOwnersWriteThem(t *testing.T) {
 		out, err := mcpFile.put([]byte(c.text), nil, false, aWish())
 		if diff := cmp.Diff(c.want, string(out)); err != nil || diff != "" {
 			t.Errorf("%q: %v (-want +got)\n%s", c.text, err, strings.TrimSpace(diff))
+		}
+	}
+}
+
+// Claude Code keeps what it remembers of every project in one file, on one line or on many.
+func TestSettings_HugeFilesAreEditedInOneGo(t *testing.T) {
+	for _, between := range []string{",", ",\n  "} {
+		var b strings.Builder
+		b.WriteString("{")
+		for i := range 10_000 {
+			b.WriteString(pick(i == 0, strings.TrimPrefix(between, ","), between))
+			b.WriteString(`"k` + place(i) + `":"a value of some length"`)
+		}
+		b.WriteString("}")
+		roundTrip(t, bothFile, "huge", b.String())
+	}
+	roundTrip(t, tomlFile, "huge", strings.Repeat("# a comment of some length, to make the file long\n", 10_000))
+}
+
+// What install writes into hooks is what the hook command understands.
+func TestClients_HooksAreThoseThatAreUnderstood(t *testing.T) {
+	for _, c := range All {
+		for _, f := range c.files(nowhere, User) {
+			for _, m := range f.hooks {
+				h, err := ParseHook(c.Name, string(m.ours))
+				if err != nil || m.ours != Idle && h.format.names[m.event] != m.ours {
+					t.Errorf("%s, %s, %s: %v, %v", c.Name, m.event, m.ours, h, err)
+				}
+				line := aWish().hook(m.ours)
+				if _, event, ok := hookOf(line); !ok || event != string(m.ours) {
+					t.Errorf("%q is not taken for ours", line)
+				}
+			}
+		}
+	}
+}
+
+func TestHookOf_KnowsOursAndNoOthers(t *testing.T) {
+	for line, ours := range map[string]bool{
+		"agentbridge hook claude idle":                                true,
+		"/opt/my tools/agentbridge hook claude idle":                  false,
+		"'/opt/my tools/agentbridge' hook claude idle":                true,
+		`"C:\Program Files\agentbridge.exe" hook codex turn-end`:      true,
+		"/opt/agentbridge-1.2-linux hook gemini prompt --as reviewer": true,
+		"other hook claude idle":                                      false,
+		"agentbridge hook":                                            false,
+		"agentbridge check":                                           false,
+		"":                                                            false,
+		"cat agentbridge; other hook a b":                             false,
+	} {
+		if _, _, ok := hookOf(line); ok != ours {
+			t.Errorf("%q: ours is %v, want %v", line, ok, ours)
 		}
 	}
 }

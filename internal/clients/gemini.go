@@ -14,7 +14,7 @@ var gemini = Client{
 		}
 		return []settings{{
 			path: filepath.Join(dir, ".gemini", "settings.json"), servers: "mcpServers", server: plainServer, entry: geminiHook,
-			hooks: []moment{{"SessionStart", "session-start"}, {"BeforeAgent", "prompt"}, {"AfterTool", "tool"}, {"AfterAgent", "turn-end"}},
+			hooks: []moment{{"SessionStart", SessionStart}, {"BeforeAgent", Prompt}, {"AfterTool", Tool}, {"AfterAgent", TurnEnd}},
 		}}
 	},
 	note: func(s Scope) string {

@@ -175,7 +175,10 @@ func styleOf(text []byte, root *hujson.Value) style {
 		return s
 	}
 	outer := indentation(text, root.StartOffset)
-	for _, it := range itemsOf(root) {
+	for i, it := range itemsOf(root) {
+		if i == 100 { // on one line, or oddly laid out; looking back over a long line takes its time
+			break
+		}
 		own := indentation(text, it.start)
 		if startsLine(text, it.start) && len(own) > len(outer) && strings.HasPrefix(own, outer) {
 			s.unit = own[len(outer):]

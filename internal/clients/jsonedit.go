@@ -70,9 +70,10 @@ func add(text []byte, root, container *hujson.Value, key string, value any) []by
 	}
 	last := items[len(items)-1]
 	prefix, multi := outer+s.unit, false
-	for _, it := range items {
-		if before := text[beforeItem(text, container, items, it):it.start]; bytes.IndexByte(before, '\n') >= 0 {
+	for i, it := range slices.Backward(items) {
+		if bytes.IndexByte(text[beforeItem(text, container, items, i):it.start], '\n') >= 0 {
 			prefix, multi = indentation(text, it.start), true
+			break
 		}
 	}
 	comma, _ := skip(text, last.end)
@@ -94,8 +95,7 @@ func add(text []byte, root, container *hujson.Value, key string, value any) []by
 }
 
 // beforeItem is where the space and the comments before an item begin.
-func beforeItem(text []byte, container *hujson.Value, items []item, it item) int {
-	i := slices.IndexFunc(items, func(o item) bool { return o.start == it.start })
+func beforeItem(text []byte, container *hujson.Value, items []item, i int) int {
 	if i == 0 {
 		return container.StartOffset + 1
 	}
@@ -130,7 +130,7 @@ func firstLine(text []byte, at int) (end int, line bool) {
 func cut(text []byte, container *hujson.Value, i int) []byte {
 	items := itemsOf(container)
 	it := items[i]
-	first := beforeItem(text, container, items, it)
+	first := beforeItem(text, container, items, i)
 	begin := it.start
 	for begin > first && (text[begin-1] == ' ' || text[begin-1] == '\t') {
 		begin--

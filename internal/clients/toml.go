@@ -182,11 +182,8 @@ func cutTOML(text, base []byte, path []string) ([]byte, bool) {
 				end++
 			}
 		}
-		for _, newline := range []string{"\r\n", "\n"} {
-			if bytes.HasSuffix(text[:begin], []byte(newline+newline)) {
-				begin -= len(newline)
-				break
-			}
+		if line := bytes.TrimSuffix(bytes.TrimSuffix(text[:begin], []byte("\n")), []byte("\r")); bytes.HasSuffix(line, []byte("\n")) {
+			begin = len(line) // an empty line
 		}
 		if last := len(text) == end; last && begin > 0 && len(base) > 0 && base[len(base)-1] != '\n' && len(bytes.TrimSpace(text[end:])) == 0 {
 			begin = len(bytes.TrimSuffix(bytes.TrimSuffix(text[:begin], []byte("\n")), []byte("\r")))
