@@ -32,7 +32,7 @@ func (p *program) await(ctx context.Context, h clients.Hook, server string, wait
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	call, _ := p.called(time.Second)
-	if call.Inner {
+	if call.Inner || once() {
 		return nil
 	}
 	look, err := p.look(ctx, h, call, server)
@@ -88,6 +88,10 @@ func (p *program) await(ctx context.Context, h clients.Hook, server string, wait
 		}
 	}
 }
+
+// once reports whether Claude Code answers one prompt and ends, as with claude -p. It runs no hook in the background then, but waits
+// for all of them [tried with 2.1.330].
+func once() bool { return os.Getenv("CLAUDE_CODE_ENTRYPOINT") == "sdk-cli" }
 
 // seat is the place of the one hook that waits for a session. Whoever comes last has it.
 type seat struct {
