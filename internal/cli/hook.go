@@ -21,6 +21,8 @@ import (
 const (
 	hookDeadline = 80 * time.Millisecond
 	callDeadline = 40 * time.Millisecond // of that, for what the client says on stdin
+
+	drainDeadline = 50 * time.Millisecond // after it answered, for the rest of what the client says
 )
 
 func (p *program) hookCommand() *cobra.Command {
@@ -143,7 +145,7 @@ func (p *program) hook(ctx context.Context, h clients.Hook, server string) error
 	return nil
 }
 
-// called reads what the client says, for so long at the most. drained waits for the rest of it, a moment at the most: a client may be
+// called reads what the client says, for so long at the most. drained waits for the rest of it, for drainDeadline at the most: a client may be
 // hurt by a hook that does not listen to its end.
 func (p *program) called(wait time.Duration) (c clients.Call, drained func()) {
 	if f, ok := p.stdin.(*os.File); ok && isTerminal(f) {
@@ -166,12 +168,14 @@ func (p *program) called(wait time.Duration) (c clients.Call, drained func()) {
 	}()
 	late := time.NewTimer(wait)
 	defer late.Stop()
+	rest := drainDeadline
 	select {
 	case c = <-read:
 	case <-late.C:
+		rest = 0 // it says nothing, so there is no rest of it
 	}
 	return c, func() {
-		moment := time.NewTimer(10 * time.Millisecond)
+		moment := time.NewTimer(rest)
 		defer moment.Stop()
 		select {
 		case <-end:
