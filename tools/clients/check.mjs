@@ -17,13 +17,13 @@ let failed = 0
 // A client must find nothing of this machine's user: a home of its own, and no variables but these.
 function place() {
   const home = mkdtempSync(join(tmpdir(), 'clients-'))
-  for (const dir of ['bin', 'work']) mkdirSync(join(home, dir))
+  for (const dir of ['bin', 'work', 'tmp']) mkdirSync(join(home, dir))
   symlinkSync(binary, join(home, 'bin', 'agentbridge'))
   const recorder = join(home, 'recorder')
   writeFileSync(recorder, `#!/bin/sh\ntee -a '${home}/heard' | agentbridge mcp --as agent\n`)
   chmodSync(recorder, 0o755)
   const env = {
-    HOME: home, PATH: [join(home, 'bin'), bin, dirname(process.execPath), '/usr/bin', '/bin'].join(':'), AGENTBRIDGE_DATA: join(home, 'data'),
+    HOME: home, TMPDIR: join(home, 'tmp'), CLAUDE_CODE_TMPDIR: join(home, 'tmp'), PATH: [join(home, 'bin'), bin, dirname(process.execPath), '/usr/bin', '/bin'].join(':'), AGENTBRIDGE_DATA: join(home, 'data'),
     DISABLE_TELEMETRY: '1', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
   }
   return { home, recorder, env }

@@ -26,7 +26,7 @@ const tools = {
   test_simple_text: { name: 'check_partners', arguments: {} },
   test_error_handling: { name: 'send', arguments: { message: 'hello', to: ['nobody'] } },
   greet: { name: 'list_tasks', arguments: {} },
-  slow_compute: ({ seconds = 0 }) => ({ name: 'check_messages', arguments: { wait_seconds: Math.min(seconds, 3) } }), // it cancels after less
+  slow_compute: ({ seconds = 0 }) => ({ name: 'check_messages', arguments: { wait_seconds: Math.min(seconds, 1) } }), // it cancels after less
 }
 const resources = ['test://static-text', 'test://watched-resource', 'test://template/123/data']
 
