@@ -152,6 +152,7 @@ func (p *program) called(wait time.Duration) (c clients.Call, drained func()) {
 		return c, func() {}
 	}
 	read, end := make(chan clients.Call, 1), make(chan struct{})
+	in := &heard{Reader: p.stdin}
 	go func() {
 		defer close(end)
 		var c clients.Call
@@ -160,21 +161,23 @@ func (p *program) called(wait time.Duration) (c clients.Call, drained func()) {
 				read <- c
 			}
 		}()
-		c, whole := clients.ReadCall(p.stdin)
+		c, whole := clients.ReadCall(in)
 		read <- c
 		if !whole {
-			_, _ = io.Copy(io.Discard, p.stdin)
+			_, _ = io.Copy(io.Discard, in)
 		}
 	}()
 	late := time.NewTimer(wait)
 	defer late.Stop()
-	rest := drainDeadline
 	select {
 	case c = <-read:
 	case <-late.C:
-		rest = 0 // it says nothing, so there is no rest of it
 	}
 	return c, func() {
+		rest := drainDeadline
+		if !in.any.Load() {
+			rest = 0 // it says nothing, so there is no rest of it
+		}
 		moment := time.NewTimer(rest)
 		defer moment.Stop()
 		select {
@@ -182,6 +185,20 @@ func (p *program) called(wait time.Duration) (c clients.Call, drained func()) {
 		case <-moment.C:
 		}
 	}
+}
+
+// heard knows whether anything was read.
+type heard struct {
+	io.Reader
+	any atomic.Bool
+}
+
+func (h *heard) Read(b []byte) (int, error) {
+	n, err := h.Reader.Read(b)
+	if n > 0 {
+		h.any.Store(true)
+	}
+	return n, err
 }
 
 // excuse says in a line why a hook is silent, where something is wrong that a person may want to know of, and lets the client go on.

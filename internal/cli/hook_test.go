@@ -84,7 +84,7 @@ func TestHook_TakesAnyStdin(t *testing.T) {
 	alpha, beta := connect(t, dir, "alpha"), connect(t, dir, "beta")
 	meet(t, alpha, beta)
 	send(t, alpha, "hello")
-	long := strings.Repeat("a long answer of a tool ", 1<<18)
+	long := strings.Repeat("a long answer of a tool ", 1<<14)
 	for name, stdin := range map[string]io.Reader{
 		"open and empty": nil,
 		"closed":         strings.NewReader(""),
