@@ -1,4 +1,5 @@
-// Asks Codex's app server for the state of its MCP servers, as its desktop clients do, and prints the answer.
+// Asks Codex's app server for the state of its MCP servers, as its desktop clients do, and prints the answer. With a method and its
+// parameters in JSON it asks that instead.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
@@ -9,7 +10,7 @@ createInterface({ input: codex.stdout }).on('line', (line) => {
   const { id } = JSON.parse(line)
   if (id === 1) {
     say({ method: 'initialized' })
-    say({ id: 2, method: 'mcpServerStatus/list', params: {} })
+    say({ id: 2, method: process.argv[2] ?? 'mcpServerStatus/list', params: JSON.parse(process.argv[3] ?? '{}') })
   }
   if (id === 2) {
     console.log(line)
