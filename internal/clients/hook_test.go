@@ -152,9 +152,19 @@ func TestParseHook_TakesOurNamesAndTheClients(t *testing.T) {
 		client, event string
 		want          Event
 	}{
-		{"claude", "Stop", TurnEnd}, {"claude", "turn-end", TurnEnd}, {"Claude", "posttoolbatch", Tool}, {"claude", "idle", Idle},
-		{"codex", "UserPromptSubmit", Prompt}, {"gemini", "AfterAgent", TurnEnd}, {"gemini", "prompt", Prompt}, {"cursor", "stop", TurnEnd},
-		{"claude", "PreToolUse", ""}, {"codex", "idle", ""}, {"gemini", "Stop", ""}, {"emacs", "Stop", ""}, {"", "", ""},
+		{"claude", "Stop", TurnEnd},
+		{"claude", "turn-end", TurnEnd},
+		{"Claude", "posttoolbatch", Tool},
+		{"claude", "idle", Idle},
+		{"codex", "UserPromptSubmit", Prompt},
+		{"gemini", "AfterAgent", TurnEnd},
+		{"gemini", "prompt", Prompt},
+		{"cursor", "stop", TurnEnd},
+		{"claude", "PreToolUse", ""},
+		{"codex", "idle", ""},
+		{"gemini", "Stop", ""},
+		{"emacs", "Stop", ""},
+		{"", "", ""},
 	} {
 		h, err := ParseHook(c.client, c.event)
 		if c.want == "" {
