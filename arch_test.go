@@ -46,7 +46,7 @@ var rooms = map[string][]string{
 
 	"internal/redact/corpus":        {"internal/redact"},
 	"internal/redact/corpus/report": {"internal/redact", "internal/redact/corpus"},
-	"contrib/pack":                  {}, // what clients install, out of the repository; no part of the product
+	"contrib/pack":                  {},                                                              // what clients install, out of the repository; no part of the product
 	"tools/oracle":                  {"internal/audit", "internal/redact", "internal/redact/corpus"}, // a module of its own, tests only
 }
 
