@@ -10,13 +10,30 @@ import (
 )
 
 func (p *program) doctorCommand() *cobra.Command {
+	var server string
+	var noClients bool
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Show what is in force and where it comes from, and look for faults",
-		Long:  "Show what is in force and where it comes from, and look for faults: exit 1 if there is one, with what to type against each.",
-		Args:  count(0, 0, "none"),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return p.doctor(cmd.Context()) },
+		Long: `Show what is in force and where it comes from, and look for faults: exit 1 if there is one, with what to type against each.
+
+Every client that is set up with agentbridge, for you or in this directory, is tried: its server is started with the command, arguments
+and environment that the client would use, and is sent a message, which must wake its waiting check_messages; then its hooks are run
+as the client runs them, with nothing unread and with something. "No listener" means that nothing is there to hear, "listener deaf"
+that something is, and nothing wakes it. The message is from an agent of the doctor's to another one of its own: no agent's messages
+are touched. A client may take 10 seconds; --no-clients leaves them out.
+
+--server looks at a hub as well: whether it answers, its certificate, its clock, and the token of the agent of --as or
+AGENTBRIDGE_TOKEN.`,
+		Example: `  agentbridge doctor
+  agentbridge doctor --server https://hub.example --as beta`,
+		Args: count(0, 0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.doctor(cmd.Context(), server, !noClients) },
 	}
+	p.asFlag(cmd)
+	cmd.Flags().Lookup("as").Usage = "the agent whose token is shown to the hub of --server"
+	cmd.Flags().StringVar(&server, "server", "", "address of a hub to look at")
+	cmd.Flags().BoolVar(&noClients, "no-clients", false, "start no client's server, and no hooks")
 	p.jsonFlag(cmd)
 	return cmd
 }
@@ -40,6 +57,10 @@ type finding struct {
 	OK   bool   `json:"ok"`
 	Says string `json:"says"`
 	Hint string `json:"hint,omitempty"`
+	// Kind tells a client that nothing listens for ("no listener") from one that nothing wakes ("listener deaf").
+	Kind string `json:"kind,omitempty"`
+	// Took is how long something took, in milliseconds.
+	Took float64 `json:"took_ms,omitempty"`
 }
 
 func (d *diagnosis) good(what, format string, args ...any) {
@@ -51,7 +72,7 @@ func (d *diagnosis) bad(what string, err error) {
 	d.Findings = append(d.Findings, finding{What: what, Says: e.Message, Hint: e.Hint})
 }
 
-func (p *program) doctor(ctx context.Context) error {
+func (p *program) doctor(ctx context.Context, server string, tryClients bool) error {
 	conf, err := p.loadConfig()
 	if err != nil {
 		return err
@@ -61,6 +82,13 @@ func (p *program) doctor(ctx context.Context) error {
 		d.Settings = append(d.Settings, inForce{s.name, conf.show(s), conf.from[s.name]})
 	}
 	p.examine(ctx, conf, d)
+	if server != "" {
+		p.examineHub(ctx, conf, server, d)
+	}
+	examineMachine(d)
+	if tryClients {
+		p.examineClients(ctx, conf, d)
+	}
 	faults := 0
 	for _, f := range d.Findings {
 		if !f.OK {

@@ -109,6 +109,7 @@ func (o *opened) examine(ctx context.Context, d *diagnosis) {
 			d.bad("agent "+name, err)
 		default:
 			d.good("agent "+name, "%s, token %s", c.Agent(), c.Token())
+			o.examineListener(ctx, c, d)
 		}
 	}
 }

@@ -82,3 +82,6 @@ func (t *tail) Write(p []byte) (int, error) {
 
 // String is what was kept as text: a rune that was cut at the front is left out.
 func (t *tail) String() string { return strings.ToValidUTF8(string(t.kept), "") }
+
+// Shell prepares a command line for the system's shell as [RunCommand] runs it: when ctx ends, all that it started is killed with it.
+func Shell(ctx context.Context, command string) *exec.Cmd { return shell(ctx, command) }

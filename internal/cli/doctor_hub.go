@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"agentbridge/internal/agent"
+	"agentbridge/internal/bridge"
+)
+
+const (
+	hubTime = 10 * time.Second
+	// mostSkew is how far a hub's clock may be off: its Date header has whole seconds, and leases are minutes.
+	mostSkew = 5 * time.Second
+	// expirySoon is when a certificate's end is worth a word.
+	expirySoon = 7 * 24 * time.Hour
+)
+
+// examineHub looks at a hub from here: whether it answers, its certificate, its clock, and whether it takes this agent's token.
+func (p *program) examineHub(ctx context.Context, conf *config, server string, d *diagnosis) {
+	if _, err := agent.NewHub(server, "", conf.Bridge.Heartbeat); err != nil {
+		d.bad("hub", err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, hubTime)
+	defer cancel()
+	base := strings.TrimSuffix(strings.TrimSuffix(server, "/"), "/mcp")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base, "/")+"/healthz", nil)
+	if err != nil {
+		d.bad("hub", bridge.Errorf(bridge.Invalid, "the hub's address: %w", err).WithHint("write it like https://hub.example"))
+		return
+	}
+	client := &http.Client{
+		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	defer client.CloseIdleConnections()
+	start := time.Now()
+	res, err := client.Do(req)
+	took := time.Since(start)
+	if err != nil {
+		d.bad("hub", unreachable(ctx, base, err))
+		return
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		d.bad("hub", bridge.Errorf(bridge.Unavailable, "%s answers %s", base, res.Status).WithHint("look whether the address is that of `agentbridge serve`, and at its log"))
+		return
+	}
+	d.Findings = append(d.Findings, finding{What: "hub", OK: true, Says: base + " answers after " + milliseconds(took), Took: float64(took.Microseconds()) / 1000})
+	examineCertificate(res.TLS, d)
+	if date, err := http.ParseTime(res.Header.Get("Date")); err == nil {
+		middle := start.Add(took / 2)
+		switch off := middle.Sub(date); {
+		case off > mostSkew+time.Second || off < -mostSkew:
+			d.bad("hub's clock", bridge.Errorf(bridge.Invalid, "it says %s, and here it is %s", date.Format(time.RFC3339), middle.UTC().Format(time.RFC3339)).
+				WithHint("set the clock of the machine that is wrong, with NTP"))
+		default:
+			d.good("hub's clock", "within %s of this one", mostSkew)
+		}
+	}
+	if p.as == "" && os.Getenv(tokenVariable) == "" {
+		d.good("hub's token", "not looked at; name an agent with --as, or set %s", tokenVariable)
+		return
+	}
+	token, err := p.bearerOf(conf)
+	if err != nil {
+		d.bad("hub's token", err)
+		return
+	}
+	hub, _ := agent.NewHub(server, token, conf.Bridge.Heartbeat)
+	start = time.Now()
+	now, err := agent.Waiting(ctx, hub)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = unreachable(ctx, base, err)
+		}
+		d.bad("hub's token", err)
+		return
+	}
+	d.good("hub's token", "it is %s's, until %s; %s; looked up in %s", now.Name, now.ExpiresAt.UTC().Format(time.RFC3339), some(now.Unread, "unread message", "unread messages"), milliseconds(time.Since(start)))
+}
+
+// unreachable says why a hub does not answer.
+func unreachable(ctx context.Context, base string, err error) error {
+	_, badName := errors.AsType[*tls.CertificateVerificationError](err)
+	switch {
+	case ctx.Err() != nil:
+		return bridge.Errorf(bridge.Unavailable, "%s does not answer within %s", base, hubTime).WithHint("look whether the hub's machine is overloaded, or a firewall swallows the connection")
+	case badName:
+		return bridge.Errorf(bridge.Denied, "its certificate is not good: %w", err).WithHint("renew it, or have this machine trust who signed it: SSL_CERT_FILE=FILE")
+	}
+	return bridge.Errorf(bridge.Unavailable, "%s cannot be reached: %w", base, err).WithHint("start it with `agentbridge serve` on its machine, or correct the address")
+}
+
+func examineCertificate(state *tls.ConnectionState, d *diagnosis) {
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return
+	}
+	ends := state.PeerCertificates[0].NotAfter
+	if left := time.Until(ends); left < expirySoon {
+		d.bad("hub's certificate", bridge.Errorf(bridge.Expired, "it ends in %s, on %s", showDuration(left.Round(time.Minute)), ends.UTC().Format(time.RFC3339)).
+			WithHint("renew it, and start the hub again with the new one"))
+		return
+	}
+	d.good("hub's certificate", "until %s", ends.UTC().Format(time.RFC3339))
+}
+
+// examineMachine looks at what of this machine others stand on.
+func examineMachine(d *diagnosis) {
+	if runtime.GOOS != "linux" {
+		d.good("sandbox", "none is known for %s yet", runtime.GOOS)
+	} else if path, err := exec.LookPath("bwrap"); err == nil {
+		d.good("sandbox", "bubblewrap is at %s", path)
+	} else {
+		d.good("sandbox", "bubblewrap is not on PATH; only commands that agents ask to run need it: apt install bubblewrap, or the like")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return
+	}
+	if path, err := exec.LookPath("agentbridge"); err != nil {
+		d.good("path", "this is %s, and no agentbridge is on PATH", self)
+	} else if !sameFile(path, self) {
+		d.good("path", "this is %s, and the one on PATH is another: %s", self, path)
+	} else {
+		d.good("path", "this is %s, and the one on PATH", self)
+	}
+}
+
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err == nil && err2 == nil && os.SameFile(x, y)
+}
