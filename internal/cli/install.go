@@ -139,11 +139,12 @@ func (p *program) prepare(s *setup) error {
 	s.want = clients.Install{Name: s.name, Path: binary, Args: append([]string{"mcp"}, extra...), Memory: filepath.Join(conf.Data, "installed")}
 	if !s.noHooks {
 		s.want.Hook = func(client string, e clients.Event) string {
-			line := quoted(binary) + " hook " + client + " " + string(e)
+			var line strings.Builder
+			line.WriteString(quoted(binary) + " hook " + client + " " + string(e))
 			for _, word := range extra {
-				line += " " + quoted(word)
+				line.WriteString(" " + quoted(word))
 			}
-			return line
+			return line.String()
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"agentbridge/internal/bridge"
 )
@@ -301,11 +302,11 @@ func (ch *Change) forget() {
 // Paste is what a person can put into a client's settings by hand where a program may not.
 func (c Client) Paste(p Place, s Scope, w Install) string {
 	wanted := w.wish(c)
-	text := ""
+	var text strings.Builder
 	for _, f := range c.files(p, s) {
 		if snippet, err := f.put(nil, nil, false, wanted); err == nil && len(snippet) > 0 {
-			text += "--- " + f.path + "\n" + string(snippet)
+			text.WriteString("--- " + f.path + "\n" + string(snippet))
 		}
 	}
-	return text
+	return text.String()
 }

@@ -174,3 +174,17 @@ func TestChange_ShowsWhatChanges(t *testing.T) {
 		t.Errorf("Diff() =\n%s\nwant\n%s", got, want)
 	}
 }
+
+// A file on one line is not shown whole: nobody would see the change in it.
+func TestChange_ShowsOfALongLineWhatChanges(t *testing.T) {
+	p, w := aHome(t, `{"a":"`+strings.Repeat("long ", 1000)+`"}`)
+	w.Hook = nil
+	changes, err := cursor.Install(p, User, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "--- PATH\n+++ PATH\n@@ -1,1 +1,1 @@\n-……\n+…,\"mcpServers\":{\"bridge\":{\"command\":\"/opt/agentbridge\",\"args\":[\"mcp\"]}}…\n"
+	if got := strings.ReplaceAll(changes[0].Diff(), changes[0].Path, "PATH"); got != want {
+		t.Errorf("Diff() =\n%s\nwant\n%s", got, want)
+	}
+}

@@ -4,6 +4,7 @@ package clients
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -118,12 +119,7 @@ func (c command) ours() bool {
 	if !named(c.path) {
 		return false
 	}
-	for _, arg := range c.args {
-		if arg == "mcp" {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.args, "mcp")
 }
 
 // named reports whether a path is that of an agentbridge, also with a version or a system in its name.

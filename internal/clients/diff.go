@@ -8,6 +8,7 @@ import (
 const (
 	diffContext = 2
 	diffCells   = 4 << 20
+	longLine    = 1000
 )
 
 // Diff shows a change as a unified diff does, with the file's name in front.
@@ -40,12 +41,39 @@ func (ch *Change) Diff() string {
 			}
 		}
 		fmt.Fprintf(&b, "@@ -%d,%d +%d,%d @@\n", hunk[0].old+min(olds, 1), olds, hunk[0].new+min(news, 1), news)
-		for _, s := range hunk {
-			fmt.Fprintf(&b, "%c%s\n", s.sign, strings.TrimRight(s.line, "\r"))
+		for i, s := range hunk {
+			line := strings.TrimRight(s.line, "\r")
+			if len(line) > longLine {
+				line = shortened(hunk, i)
+			}
+			fmt.Fprintf(&b, "%c%s\n", s.sign, line)
 		}
 		i = to
 	}
 	return b.String()
+}
+
+// shortened is a long line, or what of it differs from the line that it stands for or that stands for it. Nothing beside that is shown:
+// a piece of a key would not be known for one.
+func shortened(hunk []step, i int) string {
+	line, other := hunk[i].line, ""
+	switch {
+	case hunk[i].sign == '-' && i+1 < len(hunk) && hunk[i+1].sign == '+':
+		other = hunk[i+1].line
+	case hunk[i].sign == '+' && i > 0 && hunk[i-1].sign == '-':
+		other = hunk[i-1].line
+	default:
+		return fmt.Sprintf("… (%d bytes)", len(line))
+	}
+	most := min(len(line), len(other))
+	head, tail := 0, 0
+	for head < most && line[head] == other[head] {
+		head++
+	}
+	for tail < most-head && line[len(line)-1-tail] == other[len(other)-1-tail] {
+		tail++
+	}
+	return "…" + strings.ToValidUTF8(line[head:len(line)-tail], "") + "…"
 }
 
 func lines(text string) []string {

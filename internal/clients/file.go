@@ -101,6 +101,7 @@ func replace(target string, text []byte, mode fs.FileMode) (err error) {
 		return err
 	}
 	defer os.Remove(temp)
+	own(target, f)
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", target, err)
