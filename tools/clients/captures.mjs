@@ -44,11 +44,21 @@ export const captures = [
     until: 'resources/list', fails: true },
 ]
 
-// packages: what `make package` made, put into the clients that it is for.
+// A bundle's server as a client starts it: where it was unpacked, and with what its user chose, here nothing.
+const bundled = (home) => {
+  const { server, user_config } = JSON.parse(readFileSync(join(home, 'bundle/manifest.json')))
+  const filled = (text) => text.replaceAll('${__dirname}', join(home, 'bundle')).replace(/\$\{user_config\.(\w+)\}/g, (_, key) => user_config[key].default)
+  settings(home, '.claude.json', { mcpServers: { bundle: { command: filled(server.mcp_config.command), args: server.mcp_config.args.map(filled) } } })
+}
+const unpack = ['mcpb', 'unpack', '{bundle}', '{home}/bundle']
+
+// packages: what `make package` made, put into the clients that it is for. before is a command to run first, config what to set up then.
 export const packages = [
   { client: `Claude Code ${claude}`, run: ['claude', 'plugin', 'validate', '{dist}/claude-plugin'], says: 'Validation passed' },
   { client: `Claude Code ${claude}`, run: ['claude', '--plugin-dir', '{dist}/claude-plugin', 'mcp', 'list'], says: 'plugin:agentbridge:bridge: .*Connected' },
   { client: `Gemini CLI ${gemini}`, run: ['gemini', 'extensions', 'validate', '{dist}/gemini-extension'], says: 'successfully validated' },
   { client: `Gemini CLI ${gemini}`, env: { GEMINI_CLI_TRUST_WORKSPACE: 'true' }, says: 'bridge \\(from agentbridge\\): .*Connected',
     before: ['gemini', 'extensions', 'link', '--consent', '{dist}/gemini-extension'], run: ['gemini', 'mcp', 'list'] },
+  { client: `MCP bundle ${version('@anthropic-ai/mcpb')}`, before: unpack, run: ['mcpb', 'validate', '{home}/bundle/manifest.json'], says: 'validation passes' },
+  { client: `Claude Code ${claude}, the bundle's server`, before: unpack, config: bundled, run: ['claude', 'mcp', 'list'], says: 'bundle: .*Connected' },
 ]

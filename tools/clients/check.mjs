@@ -2,12 +2,13 @@
 // and the packages for them must work in them. With --write the openings are written anew.
 // Usage: check.mjs BINARY DIST OPENINGS [--write]
 import { spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { captures, packages } from './captures.mjs'
 
 const [binary, dist, openings] = process.argv.slice(2, 5).map((name) => resolve(name))
+const bundle = readdirSync(dist).find((name) => name.endsWith('-linux-amd64.mcpb')) // as node_modules' Node
 const write = process.argv.includes('--write')
 const bin = new URL('node_modules/.bin', import.meta.url).pathname
 const limit = 60_000
@@ -34,7 +35,8 @@ const heard = (home) => (existsSync(join(home, 'heard')) ? readFileSync(join(hom
 // A session's model is not there, so the client does not end well, or goes on trying: then it is stopped.
 function run(command, { home, env }, { until } = {}) {
   return new Promise((done) => {
-    const child = spawn(command[0], command.slice(1).map((arg) => arg.replace('{dist}', dist)), { cwd: join(home, 'work'), env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    const args = command.slice(1).map((arg) => arg.replace('{dist}', dist).replace('{bundle}', join(dist, bundle)).replace('{home}', home))
+    const child = spawn(command[0], args, { cwd: join(home, 'work'), env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     let said = ''
     child.stdout.on('data', (data) => (said += data))
     child.stderr.on('data', (data) => (said += data))
@@ -86,11 +88,12 @@ for (const c of packages) {
   const p = place()
   Object.assign(p.env, c.env)
   if (c.before) await run(c.before, p)
+  c.config?.(p.home)
   const { code, said } = await run(c.run, p)
   const faults = []
   if (code !== 0) faults.push(`it ended with ${code}`)
   if (!new RegExp(c.says).test(said)) faults.push(`it does not say ${c.says}`)
-  judge(`${c.client}: ${c.run.join(' ').replaceAll('{dist}', 'dist')}`, faults, said)
+  judge(`${c.client}: ${c.run.join(' ').replace(/\{(dist|home)\}/g, '$1')}`, faults, said)
   rmSync(p.home, { recursive: true, force: true, maxRetries: 5 })
 }
 
