@@ -65,6 +65,9 @@ func (h InstalledHook) Trial(client, session, dir string) (Hook, []byte, error) 
 		call["source"] = "startup"
 	case Prompt:
 		call["prompt"] = "go on"
+		if client == claude.Name {
+			call["source"] = "user"
+		}
 	case Tool:
 		call["tool_name"], call["tool_input"], call["tool_response"], call["tool_use_id"] = "none", struct{}{}, struct{}{}, session
 	case TurnEnd:
