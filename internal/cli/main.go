@@ -137,7 +137,7 @@ func (p *program) root() *cobra.Command {
 		Long: `agentbridge lets AI coding agents work together without sharing a workspace or a credential.
 
 Try it:            agentbridge demo
-In an MCP client:  the command of the server is "agentbridge mcp"
+In your clients:   agentbridge install
 From a shell:      agentbridge create --as alpha --role lead --partner beta=tester`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
