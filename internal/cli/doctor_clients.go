@@ -16,6 +16,7 @@ import (
 
 	"agentbridge/internal/bridge"
 	"agentbridge/internal/clients"
+	"agentbridge/internal/daemon"
 )
 
 // What a fault of a client's means: nothing there hears, or something is there and nothing wakes it.
@@ -42,6 +43,7 @@ type patient struct {
 	environ    []string
 	flags      map[string]string
 	as, server string
+	running    *exec.Cmd // the server; what it left behind is ended with it
 }
 
 // examineClients looks at every client that is set up on this machine, and tries each as it is.
@@ -111,7 +113,7 @@ func (pt *patient) command(ctx context.Context) bool {
 	pt.read()
 	within, cancel := context.WithTimeout(ctx, versionTime)
 	defer cancel()
-	cmd := exec.CommandContext(within, pt.path, "version", "--json")
+	cmd := daemon.Program(within, pt.path, "version", "--json")
 	cmd.Env, cmd.WaitDelay = pt.environ, time.Second
 	var v built
 	out, err := cmd.Output()

@@ -3,12 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/daemon"
 	"agentbridge/internal/workload"
 )
 
@@ -39,6 +39,7 @@ func (pt *patient) trip(ctx context.Context, t *trial, dir, hooksOff string) {
 		defer s.strike(ctx)
 		env = append(env, tokenVariable+"="+s.token)
 	}
+	defer pt.end()
 	if player := pt.connect(ctx, t, dir, env); player != nil {
 		heard := s == nil || pt.hears(ctx, s, player)
 		if err := player.Leave(); err != nil && heard {
@@ -47,6 +48,13 @@ func (pt *patient) trip(ctx context.Context, t *trial, dir, hooksOff string) {
 		if heard {
 			pt.hooks(ctx, s, env, dir, hooksOff)
 		}
+	}
+}
+
+// end kills what the server left behind.
+func (pt *patient) end() {
+	if c := pt.running; c != nil && c.Process != nil {
+		_ = c.Cancel()
 	}
 }
 
@@ -87,7 +95,8 @@ func (pt *patient) connect(ctx context.Context, t *trial, dir string, env []stri
 	if t.own != "" {
 		args = withoutStore(args)
 	}
-	cmd := exec.CommandContext(ctx, pt.path, args...)
+	cmd := daemon.Program(ctx, pt.path, args...)
+	pt.running = cmd
 	said := &lastWords{}
 	cmd.Env, cmd.Dir, cmd.Stderr, cmd.WaitDelay = env, dir, said, time.Second
 	line := strings.Join(append([]string{pt.Command}, pt.Args...), " ")

@@ -85,3 +85,6 @@ func (t *tail) String() string { return strings.ToValidUTF8(string(t.kept), "") 
 
 // Shell prepares a command line for the system's shell as [RunCommand] runs it: when ctx ends, all that it started is killed with it.
 func Shell(ctx context.Context, command string) *exec.Cmd { return shell(ctx, command) }
+
+// Program prepares a program as [Shell] prepares a command line. Its Cancel kills what it left behind, also after its end.
+func Program(ctx context.Context, path string, args ...string) *exec.Cmd { return program(ctx, path, args...) }

@@ -12,7 +12,12 @@ import (
 
 // shell prepares a command line to run in a process group of its own, which is killed as a whole.
 func shell(ctx context.Context, command string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	return program(ctx, "sh", "-c", command)
+}
+
+// program prepares a program to run in the same way.
+func program(ctx context.Context, path string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {
 		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)

@@ -13,3 +13,8 @@ func shell(ctx context.Context, command string) *exec.Cmd {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CmdLine: `cmd /C "` + command + `"`, HideWindow: true}
 	return cmd
 }
+
+// program prepares a program to run in the same way.
+func program(ctx context.Context, path string, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, path, args...)
+}
