@@ -15,13 +15,17 @@ var codexVariables = []string{
 	"LOCALAPPDATA", "TEMP", "TMP", "PATHEXT", "COMSPEC", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS",
 }
 
-// Environ is the environment in which the client starts the server, if it was started in the given one itself. That Codex passes on
-// little was tried; that the others pass on all is assumed.
+// Environ is the environment in which the client starts the server, if it was started in the given one itself. Claude Code 2.1.330
+// hands on all; Gemini CLI 0.61.0 keeps back what may be a secret by its name, as AGENTBRIDGE_TOKEN; both were tried like Codex. That
+// others hand on all is assumed.
 func (i Installation) Environ(environ []string) []string {
 	var env []string
 	for _, e := range environ {
 		name, _, _ := strings.Cut(e, "=")
-		if i.Client != codex.Name || slices.Contains(codexVariables, name) {
+		switch {
+		case i.Client == codex.Name && !slices.Contains(codexVariables, name):
+		case i.Client == gemini.Name && (strings.Contains(name, "TOKEN") || strings.Contains(name, "KEY")):
+		default:
 			env = append(env, e)
 		}
 	}

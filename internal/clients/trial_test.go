@@ -45,10 +45,13 @@ func TestTrial_IsWhatTheClientWouldSay(t *testing.T) {
 	}
 }
 
-func TestEnviron_CodexHandsOnLittle(t *testing.T) {
+func TestEnviron_IsWhatTheClientHandsOn(t *testing.T) {
 	environ := []string{"HOME=/h", "PATH=/p", "XDG_DATA_HOME=/x", "AGENTBRIDGE_DATA=/y", "AGENTBRIDGE_TOKEN=t"}
 	if got, want := (Installation{Client: "codex", Env: map[string]string{"A": "1"}}).Environ(environ), []string{"HOME=/h", "PATH=/p", "A=1"}; !slices.Equal(got, want) {
 		t.Errorf("codex: %q, want %q", got, want)
+	}
+	if got := (Installation{Client: "gemini"}).Environ(environ); !slices.Equal(got, environ[:4]) {
+		t.Errorf("gemini: %q, want all but the token", got)
 	}
 	if got := (Installation{Client: "claude"}).Environ(environ); !slices.Equal(got, environ) {
 		t.Errorf("claude: %q, want all", got)
