@@ -87,4 +87,6 @@ func (t *tail) String() string { return strings.ToValidUTF8(string(t.kept), "") 
 func Shell(ctx context.Context, command string) *exec.Cmd { return shell(ctx, command) }
 
 // Program prepares a program as [Shell] prepares a command line. Its Cancel kills what it left behind, also after its end.
-func Program(ctx context.Context, path string, args ...string) *exec.Cmd { return program(ctx, path, args...) }
+func Program(ctx context.Context, path string, args ...string) *exec.Cmd {
+	return program(ctx, path, args...)
+}
