@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { captures, packages } from './captures.mjs'
+import { model } from './model.mjs'
 
 const [binary, dist, openings] = process.argv.slice(2, 5).map((name) => resolve(name))
 const bundle = readdirSync(dist).find((name) => name.endsWith('-linux-amd64.mcpb')) // as node_modules' Node
@@ -96,6 +97,33 @@ for (const c of packages) {
   judge(`${c.client}: ${c.run.join(' ').replace(/\{(dist|home)\}/g, '$1')}`, faults, said)
   rmSync(p.home, { recursive: true, force: true, maxRetries: 5 })
 }
+
+// The plugin's hooks run in a real session: its model is told that a message waits and from whom, at the start and again at the end of the
+// turn, and never what it says.
+async function hooked() {
+  const p = place()
+  const m = await model()
+  Object.assign(p.env, { ANTHROPIC_BASE_URL: m.url, ANTHROPIC_API_KEY: 'none' })
+  const faults = []
+  for (const args of [['create', '--as', 'lead', '--role', 'leads', '--partner', 'work=works'], ['join', '--as', 'work'], ['send', '--as', 'lead', 'the answer is 42']]) {
+    const { code, said } = await run(['agentbridge', ...args], p)
+    if (code !== 0) faults.push(`agentbridge ${args.join(' ')}: ${said}`)
+  }
+  const { code, said } = await run(['claude', '--plugin-dir', '{dist}/claude-plugin', '-p', 'hello'], p)
+  m.close()
+  rmSync(p.home, { recursive: true, force: true, maxRetries: 5 })
+  const told = m.asked.map((body) => (body.match(/1 unread message\b[^.]{0,40}\blead\b/g) ?? []).length)
+  if (code !== 0) faults.push(`it ended with ${code}`)
+  if (!told.at(0) || told.at(-1) <= told.at(0)) faults.push(`of ${told.length} requests to the model these name the message so often: ${told}`)
+  const leaked = m.asked.some((body) => body.includes('the answer is 42'))
+  if (leaked) faults.push('a hook says what the message says')
+  return { faults, said, leaked }
+}
+
+// A hook lets its client go on after a tenth of a second, so a machine that is busy may miss one.
+let hooks = await hooked()
+for (let again = 0; again < 2 && hooks.faults.length && !hooks.leaked; again++) hooks = await hooked()
+judge(`Claude Code, in a session: the plugin's hooks tell the model that a message waits`, hooks.faults, hooks.said)
 
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed ? 1 : 0)
