@@ -187,7 +187,7 @@ func TestRedact_EndsInBoundedTime(t *testing.T) {
 	}
 	size, most := MaxBytes, 20*time.Second
 	if testing.Short() { // under the race detector everything takes ten times as long, and some of it fifty
-		size, most = MaxBytes/8, time.Minute
+		size, most = MaxBytes/16, time.Minute
 	}
 	refused := 0
 	for _, unit := range []string{
