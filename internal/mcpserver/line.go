@@ -38,8 +38,8 @@ func decode(line []byte) (msg jsonrpc.Message, complaint string) {
 	}
 	res := &jsonrpc.Response{ID: id, Result: fields["result"]}
 	if raw, ok := fields["error"]; ok {
-		var wrong *jsonrpc.Error
-		if json.Unmarshal(raw, &wrong) != nil {
+		wrong, err := decodeError(raw)
+		if err != nil {
 			return nil, notAMessage()
 		}
 		if wrong != nil {
@@ -50,6 +50,23 @@ func decode(line []byte) (msg jsonrpc.Message, complaint string) {
 		return nil, notAMessage()
 	}
 	return res, ""
+}
+
+// decodeError reads an error object; null is none.
+func decodeError(raw json.RawMessage) (*jsonrpc.Error, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
+		return nil, err
+	}
+	e := &jsonrpc.Error{Data: fields["data"]}
+	for name, into := range map[string]any{"code": &e.Code, "message": &e.Message} {
+		if value, ok := fields[name]; ok {
+			if err := json.Unmarshal(value, into); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return e, nil
 }
 
 func notAMessage() string {
