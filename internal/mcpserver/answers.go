@@ -178,6 +178,27 @@ func (a *answers) used(line string, task bridge.TaskID, leaseToken int64) {
 	})
 }
 
+// takeBack gives what the answer of x holds, which the client does not look at any more, unless it acked or used it. It holds nothing
+// from now on.
+func (a *answers) takeBack(x *exchange) (lost held) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if slices.Contains(a.lines[x.line], x) && !x.withdrawn {
+		lost, x.held = x.held, held{}
+	}
+	return lost
+}
+
+// had reports whether the client has the answer of x, which holds something. It waits until that is known.
+func (a *answers) had(ctx context.Context, x *exchange) bool {
+	ctx, cancel := context.WithTimeout(ctx, settleWithin)
+	defer cancel()
+	await(ctx, []*exchange{x})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return x.whole && !x.withdrawn
+}
+
 // hangUp forgets a line whose client is gone for good.
 func (a *answers) hangUp(line string) {
 	a.mu.Lock()

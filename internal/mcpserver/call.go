@@ -15,21 +15,23 @@ import (
 // call is one call of a tool, its arguments checked against the tool's schema.
 type call struct {
 	*exchange
-	req       *mcp.CallToolRequest
+	tool      tool
+	req       *mcp.CallToolRequest // nil: a poll for it
 	arguments map[string]any
 }
 
 // result is what a tool gives: the shape that programs read, and a text for models that read only text.
 type result struct {
-	shape any
-	text  string
+	shape   any
+	text    string
+	nothing bool // there was nothing to give yet
 }
 
 // callTool runs one call of a tool. Whatever goes wrong in it is a result a model can act on; only a request that nobody waits for
 // any more ends in a protocol error.
 func (s *Server) callTool(ctx context.Context, req *mcp.CallToolRequest, t tool, arguments *schema) (*mcp.CallToolResult, error) {
 	x := exchangeFrom(ctx)
-	c := &call{exchange: x, req: req}
+	c := &call{exchange: x, tool: t, req: req}
 	res, err := func() (result, error) {
 		fields, err := readArguments(req.Params.Arguments)
 		if err != nil {
@@ -39,17 +41,25 @@ func (s *Server) callTool(ctx context.Context, req *mcp.CallToolRequest, t tool,
 			return result{}, err
 		}
 		c.arguments = fields
+		if t.await != nil && c.number(waitArgument) > 0 && keepsTasks(req.Params.Meta) {
+			return s.begin(ctx, c)
+		}
 		return t.call(s, ctx, c)
 	}()
+	return s.answer(ctx, c, res, err)
+}
+
+// answer is what a client gets of a call.
+func (s *Server) answer(ctx context.Context, c *call, res result, err error) (*mcp.CallToolResult, error) {
 	if err == nil {
 		return &mcp.CallToolResult{StructuredContent: res.shape, Content: []mcp.Content{&mcp.TextContent{Text: res.text}}}, nil
 	}
-	if ctx.Err() != nil || x.gone.Err() != nil {
+	if ctx.Err() != nil || c.gone.Err() != nil {
 		return nil, context.Canceled
 	}
 	e := bridge.AsError(err)
 	if e.Code == bridge.Internal {
-		s.log.Error("tool failed", "tool", t.name, "error", err)
+		s.log.Error("tool failed", "tool", c.tool.name, "error", err)
 	}
 	return &mcp.CallToolResult{IsError: true, StructuredContent: e, Content: []mcp.Content{&mcp.TextContent{Text: e.Text()}}}, nil
 }

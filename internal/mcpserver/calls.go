@@ -28,7 +28,7 @@ func (s *Server) createConversation(ctx context.Context, c *call) (result, error
 	for _, i := range res.Invites {
 		fmt.Fprintf(&b, "\n%s: %s (until %s)", i.Name, i.Code, clock(i.ExpiresAt))
 	}
-	return result{&res, b.String() + unread(res.Unread)}, nil
+	return result{shape: &res, text: b.String() + unread(res.Unread)}, nil
 }
 
 func (s *Server) joinConversation(ctx context.Context, c *call) (result, error) {
@@ -41,7 +41,7 @@ func (s *Server) joinConversation(ctx context.Context, c *call) (result, error) 
 		partners = append(partners, fmt.Sprintf("%s (%s)", p.Name, p.Rank))
 	}
 	text := fmt.Sprintf("You are %s (%s) in %s, until %s. Partners: %s.", res.You.Name, res.You.Rank, res.Conversation, clock(res.ExpiresAt), strings.Join(partners, ", "))
-	return result{&res, text + unread(res.Unread)}, nil
+	return result{shape: &res, text: text + unread(res.Unread)}, nil
 }
 
 func (s *Server) send(ctx context.Context, c *call) (result, error) {
@@ -62,7 +62,7 @@ func (s *Server) send(ctx context.Context, c *call) (result, error) {
 	}
 	masked(&b, res.Redacted)
 	overlaps(&b, res.Overlap)
-	return result{&res, b.String() + unread(res.Unread)}, nil
+	return result{shape: &res, text: b.String() + unread(res.Unread)}, nil
 }
 
 func (s *Server) updateStatus(ctx context.Context, c *call) (result, error) {
@@ -72,7 +72,7 @@ func (s *Server) updateStatus(ctx context.Context, c *call) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	return result{&res, fmt.Sprintf("Your partners see: %s.", res.Status) + unread(res.Unread)}, nil
+	return result{shape: &res, text: fmt.Sprintf("Your partners see: %s.", res.Status) + unread(res.Unread)}, nil
 }
 
 func (s *Server) checkPartners(ctx context.Context, c *call) (result, error) {
@@ -101,7 +101,7 @@ func (s *Server) checkPartners(ctx context.Context, c *call) (result, error) {
 		}
 		b.WriteByte('\n')
 	}
-	return result{&res, strings.TrimSuffix(b.String(), "\n") + unread(res.Unread)}, nil
+	return result{shape: &res, text: strings.TrimSuffix(b.String(), "\n") + unread(res.Unread)}, nil
 }
 
 func masked(b *strings.Builder, n int) {

@@ -15,14 +15,14 @@ const noAck = "none"
 // checkMessages is one turn of the loop: ack, wait, lease.
 func (s *Server) checkMessages(ctx context.Context, c *call) (result, error) {
 	q := bridge.CheckRequest{Conversation: c.conversation(), Limit: c.number("limit")}
-	switch ack := c.text("ack"); ack {
+	switch ack := c.text(ackArgument); ack {
 	case "":
 		q.Implied = s.answers.implied(ctx, c.exchange)
 	case noAck:
 	default:
 		q.Ack = bridge.Receipt(ack)
 	}
-	res, left, err := wait(ctx, waiting{c, c.seconds("wait_seconds"), "messages"}, func(ctx context.Context, atMost time.Duration) (bridge.CheckResult, error) {
+	res, left, err := wait(ctx, waiting{c, c.seconds(waitArgument)}, func(ctx context.Context, atMost time.Duration) (bridge.CheckResult, error) {
 		q.Wait = atMost
 		return s.svc.Check(ctx, c.caller, q)
 	})
@@ -39,7 +39,12 @@ func (s *Server) checkMessages(ctx context.Context, c *call) (result, error) {
 			return result{}, err
 		}
 	}
-	return result{&res, checkText(res)}, nil
+	return result{&res, checkText(res), len(res.Messages) == 0}, nil
+}
+
+// awaitMessages waits for what a check would give.
+func (s *Server) awaitMessages(ctx context.Context, c *call, atMost time.Duration) (bool, error) {
+	return s.svc.AwaitMessages(ctx, c.caller, bridge.CheckRequest{Conversation: c.conversation(), Limit: c.number("limit"), Wait: atMost})
 }
 
 func checkText(res bridge.CheckResult) string {

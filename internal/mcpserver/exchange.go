@@ -18,12 +18,15 @@ type exchange struct {
 	id     jsonrpc.ID // not valid where the transport has no need to know it
 	many   bool       // a JSON-RPC batch: its answers cannot be told apart, so none is ever taken to have been read
 	remote bool       // over HTTP, where nothing but a request shows that the client is there
+	about  string     // what the request is about, as a header says; empty where there is none
 
 	gone    context.Context // ends when nobody can be answered any more, or when the client cancelled the request
 	end     context.CancelFunc
 	leaving context.Context // ends when it is no use to wait any longer, although an answer still counts
 
 	opened func() // called once the request is being worked on; may be nil
+
+	postponed *taskState // the answer to a call that waits as a task; nil: it does not
 
 	answer // guarded by answers.mu
 }

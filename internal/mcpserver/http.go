@@ -78,7 +78,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		defer stop()
 		r = r.WithContext(good)
 	}
-	x := &exchange{caller: caller, line: string(caller.Instance), remote: true, leaving: s.closing}
+	x := &exchange{caller: caller, line: string(caller.Instance), remote: true, about: r.Header.Get("Mcp-Name"), leaving: s.closing}
 	if !isModern(r) && !s.opt.Sessionless {
 		x.line += "/" + r.Header.Get(sessionID)
 	}

@@ -40,6 +40,7 @@ type Server struct {
 
 	answers     answers
 	feeds       feeds
+	waits       endedTasks
 	notify      mcp.MethodHandler // sends a notification to a session
 	connections atomic.Uint64
 
@@ -70,6 +71,7 @@ func New(svc *bridge.Service, o Options) *Server {
 	})
 	s.addTools()
 	s.addResources()
+	s.addTaskMethods()
 	return s
 }
 
@@ -125,6 +127,12 @@ func (s *Server) receive(next mcp.MethodHandler) mcp.MethodHandler {
 			return res, s.cleanError(err)
 		}
 		res, err := next(ctx, method, req)
+		if x.postponed != nil && err == nil {
+			return x.postponed, nil
+		}
+		if discovered, ok := res.(*mcp.DiscoverResult); ok {
+			discovered.Capabilities.AddExtension(tasksExtension, nil) // in answers to older clients it would mean nothing
+		}
 		return res, s.cleanError(err)
 	}
 }

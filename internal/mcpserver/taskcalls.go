@@ -32,13 +32,13 @@ func (s *Server) addTask(ctx context.Context, c *call) (result, error) {
 	}
 	masked(&b, res.Redacted)
 	overlaps(&b, res.Overlap)
-	return result{&res, b.String() + unread(res.Unread)}, nil
+	return result{shape: &res, text: b.String() + unread(res.Unread)}, nil
 }
 
 // claimTask gets work, waiting for some. Its answer holds the claim: a client that does not get the answer does not hold the task.
 func (s *Server) claimTask(ctx context.Context, c *call) (result, error) {
 	q := bridge.ClaimTaskRequest{Conversation: c.conversation(), Task: bridge.TaskID(c.text("task_id"))}
-	res, left, err := wait(ctx, waiting{c, c.seconds("wait_seconds"), "a task"}, func(ctx context.Context, atMost time.Duration) (bridge.ClaimTaskResult, error) {
+	res, left, err := wait(ctx, waiting{c, c.seconds(waitArgument)}, func(ctx context.Context, atMost time.Duration) (bridge.ClaimTaskResult, error) {
 		q.Wait = atMost
 		return s.svc.ClaimTask(ctx, c.caller, q)
 	})
@@ -56,7 +56,12 @@ func (s *Server) claimTask(ctx context.Context, c *call) (result, error) {
 			return result{}, err
 		}
 	}
-	return result{&res, claimText(res)}, nil
+	return result{&res, claimText(res), res.Task == nil}, nil
+}
+
+// awaitTask waits for what a claim would give.
+func (s *Server) awaitTask(ctx context.Context, c *call, atMost time.Duration) (bool, error) {
+	return s.svc.AwaitTask(ctx, c.caller, bridge.ClaimTaskRequest{Conversation: c.conversation(), Task: bridge.TaskID(c.text("task_id")), Wait: atMost})
 }
 
 func (s *Server) updateTask(ctx context.Context, c *call) (result, error) {
@@ -72,7 +77,7 @@ func (s *Server) updateTask(ctx context.Context, c *call) (result, error) {
 	var b strings.Builder
 	b.WriteString(facts(res.Task) + ".")
 	masked(&b, res.Redacted)
-	return result{&res, b.String() + unread(res.Unread)}, nil
+	return result{shape: &res, text: b.String() + unread(res.Unread)}, nil
 }
 
 func (s *Server) listTasks(ctx context.Context, c *call) (result, error) {
@@ -93,7 +98,7 @@ func (s *Server) listTasks(ctx context.Context, c *call) (result, error) {
 	if res.Cursor != "" {
 		fmt.Fprintf(&b, "There are more: cursor %s\n", res.Cursor)
 	}
-	return result{&res, strings.TrimSuffix(b.String(), "\n") + unread(res.Unread)}, nil
+	return result{shape: &res, text: strings.TrimSuffix(b.String(), "\n") + unread(res.Unread)}, nil
 }
 
 func claimText(res bridge.ClaimTaskResult) string {

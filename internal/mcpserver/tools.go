@@ -3,6 +3,7 @@ package mcpserver
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -13,7 +14,17 @@ type tool struct {
 	hints                    hints
 	schema                   string // of its arguments; this text is what clients get
 	call                     func(*Server, context.Context, *call) (result, error)
+
+	// Where a call can wait: what for, and how to wait for it without taking it. What the call would be refused with, waiting is too.
+	awaited string
+	await   func(*Server, context.Context, *call, time.Duration) (ready bool, err error)
+	acks    bool // a call takes ackArgument
 }
+
+const (
+	waitArgument = "wait_seconds"
+	ackArgument  = "ack"
+)
 
 // hints tell clients what a call may do to the world, so that they can ask their user, or need not.
 type hints struct{ readOnly, idempotent bool }
@@ -33,6 +44,7 @@ var tools = []tool{
 	},
 	{
 		name: "check_messages", title: "Check messages", call: (*Server).checkMessages,
+		awaited: "messages", await: (*Server).awaitMessages, acks: true,
 		description: "Get your messages, waiting for some up to wait_seconds. The next call acks this batch by itself; ack with a receipt acks that batch only, ack=none acks nothing.",
 		schema:      `{"type":"object","properties":{"conversation_id":{"type":"string"},"wait_seconds":{"type":"integer","minimum":0,"maximum":240},"ack":{"type":"string"},"limit":{"type":"integer","minimum":1,"maximum":50}},"additionalProperties":false}`,
 	},
@@ -43,6 +55,7 @@ var tools = []tool{
 	},
 	{
 		name: "claim_task", title: "Claim task", call: (*Server).claimTask,
+		awaited: "a task", await: (*Server).awaitTask,
 		description: "Get work: that task, or the best there is, waiting for some up to wait_seconds. It is yours until lease_expires_at; update_task takes its lease_token.",
 		schema:      `{"type":"object","properties":{"conversation_id":{"type":"string"},"task_id":{"type":"string"},"wait_seconds":{"type":"integer","minimum":0,"maximum":240}},"additionalProperties":false}`,
 	},

@@ -17,7 +17,6 @@ const (
 type waiting struct {
 	*call
 	total time.Duration // how long at most
-	what  string        // what for, as the client's program shows it
 }
 
 // wait does what may wait, and shows the client's program meanwhile that it goes on. do gets how long it may wait. left reports that it
@@ -72,7 +71,7 @@ func (p *progress) tell(ctx context.Context) {
 		return
 	}
 	err := p.req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
-		ProgressToken: p.token, Message: "waiting for " + p.what, Progress: time.Since(p.start).Round(time.Second).Seconds(), Total: p.total.Seconds(),
+		ProgressToken: p.token, Message: "waiting for " + p.tool.awaited, Progress: time.Since(p.start).Round(time.Second).Seconds(), Total: p.total.Seconds(),
 	})
 	if err == nil {
 		p.next.Reset(progressEvery)
