@@ -24,7 +24,7 @@ func (s *Service) Seal(c Caller, purpose string, what []byte) string {
 func (s *Service) Unseal(c Caller, purpose, word string) (what []byte, ok bool) {
 	encoded, ok := strings.CutPrefix(word, purpose+"_")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if !ok || err != nil || len(raw) < wordMAC {
+	if !ok || err != nil || len(raw) < wordMAC || strings.ContainsAny(word, "\r\n") { // which the decoder leaves out
 		return nil, false
 	}
 	mac, what := raw[:wordMAC], raw[wordMAC:]
