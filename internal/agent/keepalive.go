@@ -17,6 +17,8 @@ type KeepAliveOptions struct {
 	Name string // whose token it must be; empty: anybody's
 	// OnMessage is called when something new waits, with how much waits in all and from whom; nil: nobody is told. See [KeepAlive].
 	OnMessage func(ctx context.Context, now bridge.KeepAlive) error
+	// Patience is how long what is new must have waited before OnMessage is called: who waits for it in a call has it by then.
+	Patience time.Duration
 	// Say is told in one line what it does now. Lines that are no news only differ in a detail from the one before, for who updates a
 	// line in place. nil: nobody is told.
 	Say func(line string, news bool)
@@ -63,7 +65,7 @@ func KeepAlive(ctx context.Context, o KeepAliveOptions) error {
 	defer wg.Wait()
 	defer stop()
 	if o.OnMessage != nil {
-		k.notifier = newNotifier(o.OnMessage, k.say)
+		k.notifier = newNotifier(o, k.say)
 		wg.Go(func() { k.notifier.loop(ctx) })
 	}
 	pause := backoff{least: leastPause, most: mostPause}

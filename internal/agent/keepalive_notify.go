@@ -20,9 +20,10 @@ const (
 // New is what began to wait after the newest that was told, and also what makes more wait than was told. The first alone would do,
 // were clocks never set back; the second alone would miss what comes just after others were read, before anybody saw that they were.
 type notifier struct {
-	run  func(ctx context.Context, now bridge.KeepAlive) error
-	say  func(line string, news bool)
-	wake chan struct{} // one slot: look at latest
+	run      func(ctx context.Context, now bridge.KeepAlive) error
+	say      func(line string, news bool)
+	patience time.Duration // before it looks at what woke it
+	wake     chan struct{} // one slot: look at latest
 
 	mu     sync.Mutex // guards all below
 	latest bridge.KeepAlive
@@ -35,8 +36,8 @@ type told struct {
 	newest time.Time
 }
 
-func newNotifier(run func(context.Context, bridge.KeepAlive) error, say func(string, bool)) *notifier {
-	return &notifier{run: run, say: say, wake: make(chan struct{}, 1)}
+func newNotifier(o KeepAliveOptions, say func(string, bool)) *notifier {
+	return &notifier{run: o.OnMessage, say: say, patience: o.Patience, wake: make(chan struct{}, 1)}
 }
 
 // note takes what waits now.
@@ -65,6 +66,11 @@ func (n *notifier) loop(ctx context.Context) {
 		case <-n.wake:
 			if failing {
 				continue // its time will come
+			}
+			select {
+			case <-time.After(n.patience):
+			case <-ctx.Done():
+				return
 			}
 		case <-again.C:
 			whatever, failing = true, false

@@ -11,26 +11,32 @@ import (
 
 	"agentbridge/internal/agent"
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/clients"
 	"agentbridge/internal/mcpserver"
 )
 
 func (p *program) mcpCommand() *cobra.Command {
+	channel := false
 	cmd := &cobra.Command{
 		Use:   "mcp",
 		Short: "One agent's MCP server on stdio: what an MCP client starts",
 		Long: `One agent's MCP server on stdio. Name it as the command of a server in your client's settings; nothing else needs to run. All agents
 of this machine meet in one store.
 
-Without --as the agent is named after the working directory.`,
+Without --as the agent is named after the working directory.
+
+With --channel it tells a Claude Code that was started with --dangerously-load-development-channels server:NAME when messages wait, as
+turns of its own; NAME is what the settings call the server. What they say is read with check_messages alone.`,
 		Example: "  agentbridge mcp --as alpha",
 		Args:    count(0, 0, "none"),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.mcp(cmd.Context()) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.mcp(cmd.Context(), channel) },
 	}
 	p.asFlag(cmd)
+	cmd.Flags().BoolVar(&channel, "channel", false, "be a channel of Claude Code: a message wakes the model")
 	return cmd
 }
 
-func (p *program) mcp(ctx context.Context) error {
+func (p *program) mcp(ctx context.Context, channel bool) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that left is an end like any other
 	o, err := p.open(ctx, fresh)
 	if err != nil {
@@ -45,7 +51,11 @@ func (p *program) mcp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server := mcpserver.New(o.svc, mcpserver.Options{Version: build().Version, Log: p.log})
+	options := mcpserver.Options{Version: build().Version, Log: p.log}
+	if channel {
+		options.Channel = agent.Channel(agent.Looking{Service: o.svc, Caller: caller}, clients.Notice)
+	}
+	server := mcpserver.New(o.svc, options)
 	defer server.Close()
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup

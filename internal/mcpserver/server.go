@@ -29,6 +29,11 @@ type Options struct {
 	BehindProxy bool
 	// Sessionless serves clients of the older protocol without HTTP sessions too, so that any of several hubs can answer any request.
 	Sessionless bool
+
+	// Channel makes each client on stdio a channel of Claude Code: what is said becomes a turn of its model. It is called when a client
+	// began its session, and goes on until ctx ends; whether the caller's token is good is for it to see. Clients get the older
+	// protocol then, which alone has channels. nil: no channel.
+	Channel func(ctx context.Context, say func(ChannelEvent) error)
 }
 
 // Server is an MCP server over a bridge. It is safe for concurrent use by any number of clients.
@@ -55,7 +60,7 @@ func New(svc *bridge.Service, o Options) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.closing, s.close = context.WithCancel(context.Background())
-	s.mcp = mcp.NewServer(&mcp.Implementation{Name: "agentbridge", Title: "agentbridge", Version: o.Version}, &mcp.ServerOptions{
+	options := &mcp.ServerOptions{
 		Instructions: instructions,
 		Logger:       slog.New(careful{s.log.Handler(), s, slog.LevelWarn}), // below, it tells of every request
 		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}, Resources: &mcp.ResourceCapabilities{Subscribe: true}},
@@ -63,7 +68,12 @@ func New(svc *bridge.Service, o Options) *Server {
 
 		SubscribeHandler:   s.subscribe,
 		UnsubscribeHandler: s.unsubscribe,
-	})
+	}
+	if o.Channel != nil {
+		options.SupportedProtocolVersions = channelProtocols
+		options.Capabilities.Experimental = map[string]any{channelCapability: struct{}{}}
+	}
+	s.mcp = mcp.NewServer(&mcp.Implementation{Name: "agentbridge", Title: "agentbridge", Version: o.Version}, options)
 	s.mcp.AddReceivingMiddleware(s.receive)
 	s.mcp.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		s.notify = next

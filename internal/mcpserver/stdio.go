@@ -33,11 +33,14 @@ func (s *Server) ServeStdio(ctx context.Context, caller bridge.Caller, in io.Rea
 	defer s.answers.hangUp(line)
 	c := &stdioConn{
 		Server: s, ctx: ctx, leaving: leaving, leave: leave, caller: caller, line: line,
-		in: in, out: out, heard: make(chan heard), closed: make(chan struct{}), asked: map[jsonrpc.ID]*exchange{},
+		in: in, out: out, heard: make(chan heard), began: make(chan struct{}), closed: make(chan struct{}), asked: map[jsonrpc.ID]*exchange{},
 	}
 	session, err := s.mcp.Connect(context.WithoutCancel(ctx), c, nil)
 	if err != nil {
 		return fmt.Errorf("connect stdio: %w", err)
+	}
+	if s.opt.Channel != nil {
+		defer c.speak(ctx)()
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- session.Wait() }()
@@ -71,6 +74,9 @@ type stdioConn struct {
 	err    error // why heard ended; set before heard is closed
 	closed chan struct{}
 	once   sync.Once
+
+	began     chan struct{} // closed once the client said that its session is initialized
+	beginning sync.Once
 
 	writing sync.Mutex // guards out
 	mu      sync.Mutex // guards asked
@@ -157,6 +163,9 @@ func (c *stdioConn) arrived(req *jsonrpc.Request) bool {
 	x := &exchange{caller: c.caller, line: c.line, id: req.ID, gone: c.ctx, end: func() {}, leaving: c.leaving}
 	req.Extra = &mcp.RequestExtra{TokenInfo: x.tokenInfo()}
 	if !req.IsCall() {
+		if req.Method == initialized {
+			c.beginning.Do(func() { close(c.began) })
+		}
 		return true
 	}
 	c.mu.Lock()

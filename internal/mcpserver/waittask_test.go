@@ -123,6 +123,21 @@ func TestWaitTask_WakesWithTheMessagesAndTheNextCallAcksThem(t *testing.T) {
 	})
 }
 
+func TestWaitTask_ItsPollsAckNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		_, say, states, beta := modernPair(t)
+		k := newKeeper(beta)
+		id := k.begin("check_messages", checkLong)
+		say("one")
+		k.call("check_messages", checkNow) // by the model, which has not come back since
+		say("two")
+		expect(t, "messages", k.ended(id).texts(), "two")
+		expect(t, "states", states(), "delivered", "delivered")
+		k.call("check_messages", checkNow)
+		expect(t, "states", states(), "acked implied", "acked implied")
+	})
+}
+
 func TestWaitTask_IsNoneWhereNothingHasToWait(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, say, _, beta := modernPair(t)
@@ -266,6 +281,19 @@ func TestWaitTask_CancelEndsAPollUnderWay(t *testing.T) {
 }
 
 // Two polls of one task at once give one result: the client looks at one of them.
+func TestWaitTask_StaysCancelledWhateverComesOfAPollUnderWay(t *testing.T) {
+	w := newWorld(t, Options{})
+	cancelled := &taskState{Status: "cancelled"}
+	e := w.server.waits.of("id")
+	e.cancelWith(cancelled)
+	if got := w.server.end(e, &exchange{}, &taskState{Status: "completed"}); got != cancelled {
+		t.Errorf("the task is %s", got.Status)
+	}
+	if got, _ := e.end(); got != cancelled {
+		t.Errorf("the task is remembered as %s", got.Status)
+	}
+}
+
 func TestWaitTask_EndsOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		_, say, _, beta := modernPair(t)
