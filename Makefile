@@ -62,7 +62,7 @@ inspector: build ## the MCP inspector plays two agents (needs npm, fetches the i
 clients: package ## the real clients connect and take the packages (needs npm, fetches 1 GB of clients as npm packages; ARGS=--write captures anew)
 	tools/clients/check.sh dist/bin/$$(go env GOOS)-$$(go env GOARCH)/agentbridge dist internal/mcpserver/testdata/openings $(filter --write,$(ARGS))
 	tools/clients/installed.sh dist/bin/$$(go env GOOS)-$$(go env GOARCH)/agentbridge
-	tools/clients/hooks.sh dist/bin/$$(go env GOOS)-$$(go env GOARCH)/agentbridge
+	tools/clients/wakes.sh dist/bin/$$(go env GOOS)-$$(go env GOARCH)/agentbridge
 
 conformance: build ## the MCP conformance suite judges a hub, in both generations of the protocol (needs npm, fetches the suite and Node 22)
 	tools/conformance/check.sh bin/agentbridge

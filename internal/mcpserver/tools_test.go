@@ -85,6 +85,10 @@ func TestTools_CostAModelLittle(t *testing.T) {
 	if n := len(instructions); n > 1100 {
 		t.Errorf("the instructions have %d characters, want at most 1100", n)
 	}
+	const tokens = 2000 // of 4 bytes: what all of it may cost
+	if n := len(seen) + len(instructions); n > 4*tokens {
+		t.Errorf("tools and instructions are %d bytes, want at most %d", n, 4*tokens)
+	}
 	t.Logf("%d bytes for %d tools, %d characters of instructions", len(seen), len(list), len(instructions))
 }
 

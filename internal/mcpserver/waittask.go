@@ -2,9 +2,10 @@ package mcpserver
 
 import (
 	"context"
-	"encoding/json"
-	"maps"
 	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -24,21 +25,80 @@ const (
 	// A poll answers as soon as there is a result, and otherwise when it waited so long; the client asks again after the pause.
 	taskHold  = 2 * time.Second
 	taskPause = 500 * time.Millisecond
-	// maxTaskID is the longest id, in bytes: it travels in a header.
-	maxTaskID = 2048
+	// maxTaskID is the longest id, in bytes, that Claude Code 2.1.330 takes for one [tried].
+	maxTaskID = 128
 )
 
 // waitTask is a call that waits as a task: what its id holds.
 type waitTask struct {
-	Tool      string         `json:"tool"`
-	Arguments map[string]any `json:"arguments"`
-	Created   int64          `json:"created"` // in milliseconds since 1970
-	Wait      int            `json:"wait"`    // in seconds
-	Nonce     uint64         `json:"nonce"`   // no two calls are one task
+	mark         string // of the tool
+	created      time.Time
+	wait         time.Duration
+	nonce        uint32 // no two calls are one task
+	limit        int
+	conversation string
+	task         string
 }
 
-func (w waitTask) created() time.Time { return time.UnixMilli(w.Created).UTC() }
-func (w waitTask) ends() time.Time    { return w.created().Add(time.Duration(w.Wait) * time.Second) }
+// taskOfCall is the task that a call becomes.
+func taskOfCall(c *call) waitTask {
+	return waitTask{
+		mark: c.tool.mark, created: time.Now().UTC().Truncate(time.Millisecond), wait: c.seconds(waitArgument), nonce: rand.Uint32(),
+		limit: c.number("limit"), conversation: c.text("conversation_id"), task: c.text("task_id"),
+	}
+}
+
+// call is the call that a poll makes for a task. It acks nothing: what the call acked was acked when it was made. Ok is false for what
+// another version made.
+func (w waitTask) call(x *exchange) (c *call, ok bool) {
+	i := slices.IndexFunc(tools, func(t tool) bool { return t.await != nil && t.mark == w.mark })
+	if i < 0 {
+		return nil, false
+	}
+	c = &call{exchange: x, tool: tools[i], arguments: map[string]any{}}
+	for name, text := range map[string]string{"conversation_id": w.conversation, "task_id": w.task} {
+		if text != "" {
+			c.arguments[name] = text
+		}
+	}
+	if w.limit != 0 {
+		c.arguments["limit"] = float64(w.limit)
+	}
+	if c.tool.acks {
+		c.arguments[ackArgument] = noAck
+	}
+	return c, true
+}
+
+// text writes a task down; ids are short, see [maxTaskID].
+func (w waitTask) text() []byte {
+	number := func(n int64) string { return strconv.FormatInt(n, 36) }
+	return []byte(strings.Join([]string{
+		w.mark, number(w.created.UnixMilli()), number(int64(w.wait / time.Second)), number(int64(w.nonce)), number(int64(w.limit)), w.conversation, w.task,
+	}, "."))
+}
+
+// readWaitTask reads what text wrote.
+func readWaitTask(text []byte) (w waitTask, ok bool) {
+	fields := strings.Split(string(text), ".")
+	if len(fields) != 7 {
+		return w, false
+	}
+	var numbers [4]int64
+	for i := range numbers {
+		n, err := strconv.ParseInt(fields[1+i], 36, 64)
+		if err != nil {
+			return w, false
+		}
+		numbers[i] = n
+	}
+	return waitTask{
+		mark: fields[0], created: time.UnixMilli(numbers[0]).UTC(), wait: time.Duration(numbers[1]) * time.Second, nonce: uint32(numbers[2]),
+		limit: int(numbers[3]), conversation: fields[5], task: fields[6],
+	}, true
+}
+
+func (w waitTask) ends() time.Time { return w.created.Add(w.wait) }
 
 // taskState is the shape of a task, of the extension's schema; with ResultType "task" it creates one.
 type taskState struct {
@@ -56,7 +116,7 @@ type taskState struct {
 
 func (w waitTask) state(id, status string) *taskState {
 	state := &taskState{
-		ResultType: "complete", ID: id, Status: status, CreatedAt: w.created(), LastUpdatedAt: w.created(),
+		ResultType: "complete", ID: id, Status: status, CreatedAt: w.created, LastUpdatedAt: w.created,
 		TTL: taskTTL.Milliseconds(), PollInterval: taskPause.Milliseconds(),
 	}
 	if status != "working" {
@@ -75,18 +135,10 @@ func keepsTasks(meta mcp.Meta) bool {
 
 // begin makes a call that may wait, without waiting. Where there is nothing yet it is a task from now on, and that is the answer.
 func (s *Server) begin(ctx context.Context, c *call) (res result, err error) {
-	w := waitTask{Tool: c.tool.name, Arguments: maps.Clone(c.arguments), Created: time.Now().UnixMilli(), Wait: c.number(waitArgument), Nonce: rand.Uint64()}
-	delete(w.Arguments, waitArgument)
-	if c.tool.acks {
-		w.Arguments[ackArgument] = noAck // what is acked is acked now
-	}
-	what, err := json.Marshal(w)
-	if err != nil {
-		return result{}, err
-	}
-	id := s.svc.Seal(c.caller, taskPurpose, what)
-	if len(id) > maxTaskID {
-		return c.tool.call(s, ctx, c)
+	w := taskOfCall(c)
+	id := s.svc.Seal(c.caller, taskPurpose, w.text())
+	if len(id) > maxTaskID || strings.Contains(w.conversation+w.task, ".") {
+		return c.tool.call(s, ctx, c) // ids of ours are not like that
 	}
 	delete(c.arguments, waitArgument)
 	res, later, err := s.attempt(ctx, c)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -61,7 +59,10 @@ func (s *Server) taskOf(ctx context.Context, method string, p *taskParams) (w wa
 		return w, &jsonrpc.Error{Code: mcp.CodeHeaderMismatch, Message: "the Mcp-Name header does not name the task"}
 	}
 	what, ok := s.svc.Unseal(x.caller, taskPurpose, p.ID)
-	if !ok || json.Unmarshal(what, &w) != nil || !time.Now().Before(w.created().Add(taskTTL)) {
+	if ok {
+		w, ok = readWaitTask(what)
+	}
+	if !ok || !time.Now().Before(w.created.Add(taskTTL)) {
 		return w, noSuchTask()
 	}
 	return w, nil
@@ -73,11 +74,10 @@ func noSuchTask() error {
 
 // getTask answers a poll: at once where the task has ended or can end now, otherwise within [taskHold].
 func (s *Server) getTask(ctx context.Context, id string, w waitTask) (mcp.Result, error) {
-	i := slices.IndexFunc(tools, func(t tool) bool { return t.name == w.Tool && t.await != nil })
-	if i < 0 {
-		return nil, noSuchTask() // of another version
+	c, ok := w.call(exchangeFrom(ctx))
+	if !ok {
+		return nil, noSuchTask()
 	}
-	c := &call{exchange: exchangeFrom(ctx), tool: tools[i], arguments: maps.Clone(w.Arguments)}
 	e := s.waits.of(id)
 	if err := e.enter(ctx); err != nil {
 		return nil, err

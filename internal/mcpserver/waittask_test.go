@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,6 +80,9 @@ func (k *keeper) begin(tool, arguments string) (id string) {
 	got := k.call(tool, arguments)
 	if got.Result.ResultType != "task" || got.Result.Status != "working" || got.Result.TaskID == "" {
 		k.t.Fatalf("%s %s answered %s, want a task that works", tool, arguments, got.whole)
+	}
+	if !regexp.MustCompile(`^[\x21-\x7e]{1,128}$`).MatchString(got.Result.TaskID) {
+		k.t.Errorf("Claude Code 2.1.330 takes no id such as %q, of %d characters", got.Result.TaskID, len(got.Result.TaskID))
 	}
 	return got.Result.TaskID
 }
@@ -203,7 +207,7 @@ func TestWaitTask_WaitsForATaskThatIsHeld(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := k.begin("claim_task", fmt.Sprintf(`{"task_id":%q,"wait_seconds":60}`, added.Task))
+		id := k.begin("claim_task", fmt.Sprintf(`{"conversation_id":%q,"task_id":%q,"wait_seconds":240}`, added.Conversation, added.Task))
 		if got := k.status(id); got != "working" {
 			t.Errorf("while it is held the task is %s", got)
 		}
