@@ -57,7 +57,7 @@ func TestChannel_IsNoneWhereNobodyAskedForOne(t *testing.T) {
 		_, b := w.agent(t, "beta")
 		x := w.stdio(t, b)
 		x.send(initialize)
-		if line := x.recv(); strings.Contains(line, "channel") {
+		if line := x.recv(); strings.Contains(line, "experimental") {
 			t.Errorf("initialize is answered with %s", line)
 		}
 	})
