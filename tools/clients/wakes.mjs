@@ -102,7 +102,9 @@ try {
   console.error(shown.slice(-4000), JSON.stringify(requests.map((r) => r.last.slice(0, 400)), null, 1));
   process.exitCode = 1;
 } finally {
+  const gone = new Promise((done) => claude.on('close', done));
   claude.kill();
+  await gone;
   server.closeAllConnections();
   server.close();
   rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
