@@ -56,11 +56,15 @@ func (k *KeyRing) parseToken(token string) (credential, error) {
 
 // mint makes a token of what the row claims: its text, shown once, and its row.
 func (k *KeyRing) mint(row Token) (text string, _ Token) {
-	raw := randomBytes(tokenIDSize + secretSize)
+	return k.mintOf(randomBytes(tokenIDSize+secretSize), row)
+}
+
+// mintOf makes a token of these bytes, which are its id and its secret.
+func (k *KeyRing) mintOf(raw []byte, row Token) (text string, _ Token) {
 	row.ID, row.KeyID = TokenID(hex.EncodeToString(raw[:tokenIDSize])), k.current()
 	row.Tag = k.sign(tokenLabel, string(raw[:tokenIDSize]), string(raw[tokenIDSize:]))
 	row.Seal = k.seal(row)
-	return tokenPrefix + row.KeyID + "_" + base64.RawURLEncoding.EncodeToString(raw), row
+	return tokenText(row.KeyID, raw), row
 }
 
 // seal is the HMAC over what a token row claims.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/hmac"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"slices"
@@ -12,7 +11,7 @@ import (
 	"strings"
 )
 
-// An invite's code is abi1_<base64url of id ‖ secret>. The row keeps the id and an HMAC.
+// An invite's code is abi1_<base64url of id ‖ secret>, where a hub is behind it with its [HubAddress]. The row keeps the id and an HMAC.
 const (
 	codePrefix   = "abi1_"
 	codeIDSize   = 8
@@ -52,7 +51,7 @@ func (r *room) invite(p Partner, seats int) (code InviteCode, err error) {
 		return code, err
 	}
 	r.all = append(slices.DeleteFunc(r.all, func(o Member) bool { return o.Name == m.Name }), m)
-	code = InviteCode{Name: p.Name, Code: codePrefix + base64.RawURLEncoding.EncodeToString(raw), ExpiresAt: i.ExpiresAt}
+	code = InviteCode{Name: p.Name, Code: encodeCode(raw, r.s.address()), ExpiresAt: i.ExpiresAt}
 	return code, r.record(r.me.Name, "invite", p.Name, facts{"rank": string(m.Rank), "invite": i.ID, "expires": stamp(i.ExpiresAt)})
 }
 
@@ -111,12 +110,10 @@ func (s *Service) join(ctx context.Context, c Caller, q JoinRequest) (res JoinRe
 	var id string
 	var secret []byte
 	if q.Code != "" {
-		encoded, ok := strings.CutPrefix(strings.TrimSpace(q.Code), codePrefix)
-		raw, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
-		if !ok || err != nil || len(raw) != codeSize {
+		var ok bool
+		if id, secret, ok = splitCode(q.Code); !ok {
 			return res, notAnInvite()
 		}
-		id, secret = hex.EncodeToString(raw[:codeIDSize]), raw[codeIDSize:]
 	}
 	var conversation ConversationID
 	err = s.store.View(ctx, func(tx Tx) error {
@@ -250,10 +247,16 @@ func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte) (res JoinRes
 	}
 	tx.Notify(Inbox(m.Agent)) // what was sent before it joined waits for it
 	tx.Notify(Work(m.Agent))
-	res = JoinResult{Conversation: i.Conversation, You: You{m.Name, m.Role, m.Rank}, Partners: []You{}, ExpiresAt: r.c.ExpiresAt}
+	res, err = r.joined(c)
+	return res, nil, err
+}
+
+// joined tells the caller of the seat me.
+func (r *room) joined(c Caller) (res JoinResult, err error) {
+	res = JoinResult{Conversation: r.c.ID, You: You{r.me.Name, r.me.Role, r.me.Rank}, Partners: []You{}, ExpiresAt: r.c.ExpiresAt}
 	for _, p := range r.partners() {
 		res.Partners = append(res.Partners, You{p.Name, p.Role, p.Rank})
 	}
-	res.Unread, err = unreadOf(tx, c)
-	return res, nil, err
+	res.Unread, err = unreadOf(r.tx, c)
+	return res, err
 }

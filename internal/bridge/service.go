@@ -66,7 +66,9 @@ type Options struct {
 	Dead    func(Instance) bool // whether a local process is known to be dead; nil: never known
 	Log     *slog.Logger        // nil: silent
 	Signer  *audit.Signer       // signs checkpoints; nil: this process signs none, and everything else goes on
-	Witness Keep                // keeps what was seen of the deployment's log outside the store; nil: this process remembers it
+	// Address tells where the hub is that invites are for, as it is now; nil, or an empty URL: there is none, and codes say nothing of it.
+	Address func() HubAddress
+	Witness Keep // keeps what was seen of the deployment's log outside the store; nil: this process remembers it
 }
 
 // Service is the bridge: every rule, and nothing of any transport or engine. It is safe for concurrent use and starts nothing by
@@ -85,6 +87,7 @@ type Service struct {
 	attending   attendance
 	reload      func() (*KeyRing, error)
 	reloads     reloading
+	address     func() HubAddress
 	sweeping    atomic.Bool   // this process has swept
 	signer      *audit.Signer // nil: it cannot sign
 	witness     witness
@@ -102,7 +105,7 @@ type Service struct {
 // New makes a service over a store. It reads the store once, to refuse a key ring that is not the store's own.
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
-		store: store, conf: o.Config, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log, reload: o.Reload, witness: witness{keep: o.Witness},
+		store: store, conf: o.Config, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log, reload: o.Reload, address: o.Address, witness: witness{keep: o.Witness},
 		refusals: map[refusal]int{}, refusedAt: map[AgentID]moment{}, ever: map[Code]int{}, unseen: map[Instance][]Receipt{}, unclaimed: map[Instance][]Task{},
 	}
 	if s.conf == (Config{}) {
@@ -113,6 +116,9 @@ func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.address == nil {
+		s.address = func() HubAddress { return HubAddress{} }
 	}
 	if o.Keys == nil || o.Scanner == nil {
 		return nil, Errorf(Internal, "a bridge needs a key ring and a redaction scanner")

@@ -37,7 +37,7 @@ func FuzzReadFile(f *testing.F) {
 
 // FuzzParseDuration holds the reading of durations to their writing.
 func FuzzParseDuration(f *testing.F) {
-	for _, seed := range []string{"45s", "3h", "30d", "1d12h", "-1s", "65535d23h", "d", "1.5h", "99999999999h"} {
+	for _, seed := range []string{"45s", "3h", "30d", "1d12h", "-1s", "65535d24h", "106751d23h47m", "106751d24h", "1d-48h", "d", "1.5h", "99999999999h"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

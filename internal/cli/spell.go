@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -14,15 +15,20 @@ func parseDuration(s string) (time.Duration, error) {
 	if !ok {
 		return time.ParseDuration(s)
 	}
-	n, err := strconv.ParseUint(days, 10, 16) // 65,535 days: no overflow
-	if err != nil {
-		return 0, bridge.Errorf(bridge.Invalid, "%q is not a duration", s).WithHint("write it like 45s, 10m, 3h or 30d")
+	const day, most = 24 * time.Hour, uint64(math.MaxInt64 / (24 * time.Hour))
+	none := bridge.Errorf(bridge.Invalid, "%q is not a duration", s).WithHint("write it like 45s, 10m, 3h or 30d")
+	n, err := strconv.ParseUint(days, 10, 32)
+	if err != nil || n > most {
+		return 0, none
 	}
-	d := time.Duration(n) * 24 * time.Hour
+	d := time.Duration(n) * day
 	if rest == "" {
 		return d, nil
 	}
 	more, err := time.ParseDuration(rest)
+	if more > math.MaxInt64-d {
+		return 0, none
+	}
 	return d + more, err
 }
 
