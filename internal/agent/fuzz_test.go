@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"agentbridge/internal/bridge"
 )
 
 // FuzzNewHub reads anything as a hub's address: the token goes nowhere in clear but to loopback, and what is refused is not shown.
@@ -13,7 +15,7 @@ func FuzzNewHub(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, address string) {
-		h, err := NewHub(address, "token", time.Second)
+		h, err := NewHub(bridge.HubAddress{URL: address}, "token", time.Second)
 		if err != nil {
 			if len(address) > 12 && strings.Contains(err.Error(), address) {
 				t.Errorf("%q is refused with %q", address, err)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -38,35 +37,17 @@ type Hub struct {
 	beat   time.Duration // how often the hub shows that it is there, until it says so itself
 }
 
-// NewHub is the hub at an address such as https://hub.example or http://127.0.0.1:7483, also with /mcp behind it, to an agent with
-// that token. It connects to nothing yet. An address where the token would cross the network in clear is [bridge.Invalid].
-func NewHub(server, token string, heartbeat time.Duration) (*Hub, error) {
-	u, err := url.Parse(server)
-	hint := "write it like http://127.0.0.1:7483 or https://hub.example"
-	switch {
-	case err != nil: // whose text holds the address, and that may hold a password
-		return nil, bridge.Errorf(bridge.Invalid, "the hub's address is no URL").WithHint("%s", hint)
-	case u.User != nil:
-		return nil, bridge.Errorf(bridge.Invalid, "the hub's address holds a user name or a password").WithHint("leave them out: the agent's token says who it is")
-	case u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "":
-		return nil, bridge.Errorf(bridge.Invalid, "the hub's address is not that of a hub").WithHint("%s", hint)
-	case u.Scheme == "http" && !onLoopback(u.Hostname()):
-		return nil, bridge.Errorf(bridge.Invalid, "connect without TLS: the token would cross the network in clear").
-			WithHint("use https, or ssh -L 7483:127.0.0.1:7483 HOST and then http://127.0.0.1:7483")
+// NewHub is the hub at an address, also with /mcp behind it, to an agent with that token; see [HubClient]. It connects to nothing yet.
+func NewHub(at bridge.HubAddress, token string, heartbeat time.Duration) (*Hub, error) {
+	u, err := hubURL(at.URL)
+	if err != nil {
+		return nil, err
 	}
-	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/mcp")
-	u.RawPath = ""
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	return &Hub{url: u, token: token, beat: heartbeat, client: &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token is for this hub alone
-	}}, nil
-}
-
-// onLoopback reports whether a host is this machine for certain.
-func onLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	client, err := HubClient(at)
+	if err != nil {
+		return nil, err
+	}
+	return &Hub{url: u, token: token, beat: heartbeat, client: client}, nil
 }
 
 func (h *Hub) what() string  { return "hub" }

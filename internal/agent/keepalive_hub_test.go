@@ -35,7 +35,7 @@ func TestNewHub_TakesNoAddressWhereTheTokenWouldCrossTheNetworkInClear(t *testin
 		"https://hub.example?token=x":      "",
 		"http://127.0.0.1:x%zz":            "",
 	} {
-		h, err := NewHub(address, "abt1_secret", time.Second)
+		h, err := NewHub(bridge.HubAddress{URL: address}, "abt1_secret", time.Second)
 		switch {
 		case want == "":
 			if e := bridge.AsError(err); !errors.Is(err, bridge.Invalid) || e.Hint == "" || strings.Contains(e.Message+e.Hint, "hunter2") {
@@ -72,7 +72,7 @@ func TestHub_RefusalsSayWhatToDo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(test.answer)
 			defer srv.Close()
-			h, err := NewHub(srv.URL, "abt1_secret", time.Minute)
+			h, err := NewHub(bridge.HubAddress{URL: srv.URL}, "abt1_secret", time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,7 +135,7 @@ func TestWaiting_TakesTheAnswerOfAHub(t *testing.T) {
 		io.WriteString(w, `{"name":"beta","unread":2,"from":["alpha"]}`)
 	}))
 	defer hub.Close()
-	h, err := NewHub(hub.URL+"/mcp", "token", time.Second)
+	h, err := NewHub(bridge.HubAddress{URL: hub.URL + "/mcp"}, "token", time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -149,7 +149,7 @@ func (w *town) local() Source {
 
 // remote is the hub as the source.
 func (w *town) remote() Source {
-	h, err := NewHub("http://127.0.0.1:7483/mcp", w.token, 15*time.Second)
+	h, err := NewHub(bridge.HubAddress{URL: "http://127.0.0.1:7483/mcp"}, w.token, 15*time.Second)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -25,10 +25,17 @@ const (
 
 // examineHub looks at a hub from here: whether it answers, its certificate, its clock, and whether it takes this agent's token.
 func (p *program) examineHub(ctx context.Context, conf *config, server string, d *diagnosis) {
-	if _, err := agent.NewHub(server, "", conf.Bridge.Heartbeat); err != nil {
+	at, err := p.hubAt(conf, server, p.as)
+	if err != nil {
 		d.bad("hub", err)
 		return
 	}
+	client, err := agent.HubClient(at)
+	if err != nil {
+		d.bad("hub", err)
+		return
+	}
+	defer client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, hubTime)
 	defer cancel()
 	base := strings.TrimSuffix(strings.TrimSuffix(server, "/"), "/mcp")
@@ -37,11 +44,6 @@ func (p *program) examineHub(ctx context.Context, conf *config, server string, d
 		d.bad("hub", bridge.Errorf(bridge.Invalid, "the hub's address: %w", err).WithHint("write it like https://hub.example"))
 		return
 	}
-	client := &http.Client{
-		Transport:     http.DefaultTransport.(*http.Transport).Clone(),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	defer client.CloseIdleConnections()
 	start := time.Now()
 	res, err := client.Do(req)
 	took := time.Since(start)
@@ -75,7 +77,11 @@ func (p *program) examineHub(ctx context.Context, conf *config, server string, d
 		d.bad("hub's token", err)
 		return
 	}
-	hub, _ := agent.NewHub(server, token, conf.Bridge.Heartbeat)
+	hub, err := agent.NewHub(at, token, conf.Bridge.Heartbeat)
+	if err != nil {
+		d.bad("hub's token", err)
+		return
+	}
 	start = time.Now()
 	now, err := agent.Waiting(ctx, hub)
 	if err != nil {
@@ -91,7 +97,10 @@ func (p *program) examineHub(ctx context.Context, conf *config, server string, d
 // unreachable says why a hub does not answer.
 func unreachable(ctx context.Context, base string, err error) error {
 	_, badName := errors.AsType[*tls.CertificateVerificationError](err)
+	ours, pinned := errors.AsType[*bridge.Error](err)
 	switch {
+	case pinned:
+		return ours
 	case ctx.Err() != nil:
 		return bridge.Errorf(bridge.Unavailable, "%s does not answer within %s", base, hubTime).WithHint("look whether the hub's machine is overloaded, or a firewall swallows the connection")
 	case badName:

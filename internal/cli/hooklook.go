@@ -36,7 +36,10 @@ func (p *program) look(ctx context.Context, h clients.Hook, call clients.Call, s
 	l.told = toldOf(conf.Data, h.Client, call.Session, name, server)
 	if server != "" {
 		l.close = func() {}
-		l.from, err = agent.NewHub(server, token, conf.Bridge.Heartbeat)
+		at, err := p.hubAt(conf, server, name)
+		if err == nil {
+			l.from, err = agent.NewHub(at, token, conf.Bridge.Heartbeat)
+		}
 		return l, err
 	}
 	path, err := conf.storePath()

@@ -79,7 +79,11 @@ func (p *program) keepalive(ctx context.Context, server, command, thread string)
 		if err != nil {
 			return err
 		}
-		if o.From, err = agent.NewHub(server, token, conf.Bridge.Heartbeat); err != nil {
+		at, err := p.hubAt(conf, server, p.as)
+		if err != nil {
+			return err
+		}
+		if o.From, err = agent.NewHub(at, token, conf.Bridge.Heartbeat); err != nil {
 			return err
 		}
 	} else {

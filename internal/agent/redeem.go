@@ -1,0 +1,118 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"agentbridge/internal/bridge"
+)
+
+const (
+	redeemTries   = 4
+	redeemTimeout = 10 * time.Second
+	joinPath      = "/join"
+	maxSpoken     = 500 // characters
+)
+
+// Redeem asks the hub that a join code is for to seat a new agent, and gives its token and where the hub is. The nonce is the caller's
+// to make and keep: what fails on the way is tried again with it for some seconds, and may be tried again with it later, as long as
+// the code says; see [bridge.Service.Redeem]. A code that says nothing of a hub is [bridge.Invalid].
+func Redeem(ctx context.Context, code, nonce string) (res bridge.RedeemResult, at bridge.HubAddress, err error) {
+	at, ok := bridge.CodeHub(code)
+	if !ok {
+		return res, at, bridge.Errorf(bridge.Invalid, "the code does not say where its hub is").
+			WithHint("paste all of it; a code made where no hub runs is for agents of that machine")
+	}
+	u, err := hubURL(at.URL)
+	if err != nil {
+		return res, at, err
+	}
+	client, err := HubClient(at)
+	if err != nil {
+		return res, at, err
+	}
+	defer client.CloseIdleConnections()
+	body, err := json.Marshal(bridge.RedeemRequest{Code: code, Nonce: nonce})
+	if err != nil {
+		return res, at, err
+	}
+	pause := backoff{least: leastPause, most: mostPause}
+	for try := 1; ; try++ {
+		if res, err = redeemOnce(ctx, client, u.JoinPath(joinPath).String(), body); err == nil || try == redeemTries || !passing(err) {
+			break
+		}
+		select {
+		case <-time.After(pause.next()):
+		case <-ctx.Done():
+			return res, at, ctx.Err()
+		}
+	}
+	if err == nil || ctx.Err() != nil {
+		return res, at, err
+	}
+	if _, ours := errors.AsType[*bridge.Error](err); !ours {
+		err = bridge.Errorf(bridge.Unavailable, "the hub at %s cannot be reached: %s", u.Host, reason(err)).
+			WithHint("try again with the same code: it is not used up. `agentbridge serve` must run there, and the way to it be open")
+	}
+	return res, at, err
+}
+
+// passing reports whether a failure may be gone a moment later.
+func passing(err error) bool {
+	e, ours := errors.AsType[*bridge.Error](err)
+	return !ours || e.Code == bridge.Unavailable
+}
+
+func redeemOnce(ctx context.Context, client *http.Client, address string, body []byte) (res bridge.RedeemResult, err error) {
+	ctx, cancel := context.WithTimeout(ctx, redeemTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return res, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	answer, err := client.Do(req)
+	if err != nil {
+		return res, err
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(answer.Body, maxLine))
+	if err != nil {
+		return res, err
+	}
+	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
+	if kind == "application/json" && answer.StatusCode == http.StatusOK {
+		if json.Unmarshal(data, &res) == nil && res.Token != "" && presentable(res.Agent) {
+			return res, nil
+		}
+	} else if kind == "application/json" {
+		var said bridge.Error
+		if json.Unmarshal(data, &said) == nil && bridge.Codes[said.Code].HTTP == answer.StatusCode {
+			return res, spoken(said)
+		}
+	}
+	return res, bridge.Errorf(bridge.Invalid, "what answers there is no hub of ours (status %d)", answer.StatusCode).WithHint("ask whoever invited you whether the hub runs, and for a new code")
+}
+
+// spoken is a hub's refusal as it may be shown: in one line of printable characters, and not without end.
+func spoken(e bridge.Error) error {
+	line := func(text string) string {
+		runes := []rune(strings.Map(func(r rune) rune {
+			if !unicode.IsPrint(r) {
+				return ' '
+			}
+			return r
+		}, text))
+		return string(runes[:min(len(runes), maxSpoken)])
+	}
+	e.Message, e.Hint = line(e.Message), line(e.Hint)
+	return &e
+}
