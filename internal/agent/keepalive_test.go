@@ -42,6 +42,22 @@ type town struct {
 
 func newTown(t *testing.T) *town {
 	t.Helper()
+	w := emptyTown(t)
+	w.alpha, _ = w.agent("alpha")
+	w.beta, w.token = w.agent("beta")
+	made, err := w.svc.Create(w.ctx, w.alpha, bridge.CreateRequest{Partners: []bridge.Partner{{Name: "beta"}}, TTLMinutes: 24 * 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.svc.Join(w.ctx, w.beta, bridge.JoinRequest{Code: made.Invites[0].Code}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// emptyTown is a bridge in memory with nobody in it.
+func emptyTown(t *testing.T) *town {
+	t.Helper()
 	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -54,17 +70,7 @@ func newTown(t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &town{t: t, ctx: context.WithoutCancel(t.Context()), svc: svc, accept: make(chan net.Conn)}
-	w.alpha, _ = w.agent("alpha")
-	w.beta, w.token = w.agent("beta")
-	made, err := svc.Create(w.ctx, w.alpha, bridge.CreateRequest{Partners: []bridge.Partner{{Name: "beta"}}, TTLMinutes: 24 * 60})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := svc.Join(w.ctx, w.beta, bridge.JoinRequest{Code: made.Invites[0].Code}); err != nil {
-		t.Fatal(err)
-	}
-	return w
+	return &town{t: t, ctx: context.WithoutCancel(t.Context()), svc: svc, accept: make(chan net.Conn)}
 }
 
 func (w *town) agent(name string) (bridge.Caller, string) {

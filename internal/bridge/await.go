@@ -3,7 +3,10 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"agentbridge/internal/audit"
 )
 
 // AwaitMessages waits until a check with this request would find something, for q.Wait at most, and reports whether it would. It changes
@@ -49,6 +52,33 @@ func (s *Service) AwaitTask(ctx context.Context, c Caller, q ClaimTaskRequest) (
 		}
 		return err == nil, err
 	})
+}
+
+// Mark is how far a conversation has come, for whoever follows it. The zero Mark is before everything.
+type Mark struct {
+	Entries int64 `json:"entries"` // in its log
+	Phase   Phase `json:"phase"`
+}
+
+// AwaitChange waits until one of the caller's conversations is not where it was seen, for so long at most, and gives where it is. Like
+// [Service.AwaitMessages] it changes nothing. Whoever is no member any more is refused as [Service.Conversation] refuses.
+func (s *Service) AwaitChange(ctx context.Context, c Caller, id ConversationID, seen Mark, atMost time.Duration) (now Mark, err error) {
+	_, err = await(ctx, atMost, func(ctx context.Context) <-chan struct{} { return s.WatchFeed(ctx, id) }, func() (bool, error) {
+		err := s.store.View(ctx, func(tx Tx) error {
+			r, err := s.enter(tx, c, id)
+			if err != nil {
+				return err
+			}
+			var head audit.Head
+			if err := head.UnmarshalBinary(r.c.Head); err != nil {
+				return fmt.Errorf("log %s: %w", id, err)
+			}
+			now = Mark{head.Size, phase(r.c, tx.Now())}
+			return nil
+		})
+		return now != seen, err
+	})
+	return now, err
 }
 
 // await looks until something is there, for so long at most; at least once.

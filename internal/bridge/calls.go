@@ -26,6 +26,8 @@ type CreateRequest struct {
 	Title        string         `json:"title,omitempty"`
 	Partners     []Partner      `json:"partners"`
 	TTLMinutes   int            `json:"ttl_minutes,omitempty"` // 0: the default
+	// Key makes one conversation of however many tries; empty: each try makes one. A later try voids the codes of those before.
+	Key string `json:"key,omitempty"`
 }
 
 // InviteCode is an invite as its maker sees it, once.
@@ -48,6 +50,8 @@ type CreateResult struct {
 type JoinRequest struct {
 	Code         string         `json:"code,omitempty"`
 	Conversation ConversationID `json:"conversation_id,omitempty"` // without a code: which of several
+	// Again says that the caller may have joined with this code a moment ago and did not get the answer. Then having joined is no error.
+	Again bool `json:"again,omitempty"`
 }
 
 // JoinResult is what join_conversation gives.

@@ -157,12 +157,13 @@ func (c Caller) binds() Instance {
 // mayCarryOn reports whether the caller may carry on with a lease of its agent: it is its own already, a shell's, or that of a process that
 // ended in order.
 func (r *room) mayCarryOn(l Lease, c Caller) bool {
-	return l.Instance == "" || l.Instance == c.binds() || r.s.dead(l.Instance)
+	holder := l.Instance.bearer()
+	return holder == "" || holder == c.binds() || r.s.dead(holder)
 }
 
 // carryOn binds a lease of the caller's agent to the caller's instance, under the same token.
 func (r *room) carryOn(t Task, c Caller) (Task, error) {
-	if t.Instance == c.binds() || !r.mayCarryOn(t.lease(), c) {
+	if t.Instance.bearer() == c.binds() || !r.mayCarryOn(t.lease(), c) {
 		return t, nil
 	}
 	t.Instance = c.binds()
@@ -174,7 +175,7 @@ func (r *room) lend(t Task, c Caller) (Task, error) {
 	r.c.LastFence++
 	t.State, t.ChangedAt, t.Ended = TaskClaimed, r.now, ""
 	t.Attempts++
-	t.Holder, t.Agent, t.Instance, t.Fence, t.LeasedAt, t.NudgedAt = r.me.Name, r.me.Agent, c.binds(), r.c.LastFence, r.now, time.Time{}
+	t.Holder, t.Agent, t.Instance, t.Fence, t.LeasedAt, t.NudgedAt = r.me.Name, r.me.Agent, c.taker(c.binds()), r.c.LastFence, r.now, time.Time{}
 	if err := r.tx.PutTask(t); err != nil {
 		return t, err
 	}
@@ -200,21 +201,26 @@ func (s *Service) unclaim(ctx context.Context, c Caller, id ConversationID, task
 		if err != nil {
 			return err
 		}
-		mine := t.State == TaskClaimed && t.Fence == token && t.Agent == c.cred.agent && t.Instance == c.binds()
+		mine := t.State == TaskClaimed && t.Fence == token && t.Agent == c.cred.agent && t.Instance.bearer() == c.binds()
 		if !mine || !at.IsZero() && !at.Equal(t.LeasedAt) {
 			return nil
 		}
-		t.State, t.ChangedAt = TaskOpen, r.now
-		t.Attempts--
-		if err := tx.PutTask(t); err != nil {
+		if err := r.unclaim(t); err != nil {
 			return err
 		}
-		if err := r.record(ProgramName, "task_unclaim", string(t.ID), leaseFacts(t, facts{})); err != nil {
-			return err
-		}
-		r.call(t)
 		return r.save()
 	})
+}
+
+// unclaim opens a task again as if it had never been claimed.
+func (r *room) unclaim(t Task) error {
+	t.State, t.ChangedAt = TaskOpen, r.now
+	t.Attempts--
+	if err := r.tx.PutTask(t); err != nil {
+		return err
+	}
+	r.call(t)
+	return r.record(ProgramName, "task_unclaim", string(t.ID), leaseFacts(t, facts{}))
 }
 
 // undoClaim gives back at once what a claim took, or may have taken, before it failed. As with a batch, what may have been committed

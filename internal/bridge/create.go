@@ -2,6 +2,9 @@ package bridge
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -16,7 +19,8 @@ const (
 )
 
 // Create makes a conversation of the caller and the partners it names, or invites more partners to one. The codes in the result
-// are shown this once; whoever is invited again gets a new code, and the old one is void.
+// are shown this once; whoever is invited again gets a new code, and the old one is void. So does everybody where a request with the
+// same key is made again, by which there is one conversation however often it is tried.
 func (s *Service) Create(ctx context.Context, c Caller, q CreateRequest) (res CreateResult, err error) {
 	defer func() { err = s.refused(c, err) }()
 	if err := s.checkPartners(q); err != nil {
@@ -26,10 +30,8 @@ func (s *Service) Create(ctx context.Context, c Caller, q CreateRequest) (res Cr
 	if err := s.admit(ctx, c, append(c.tolls(Creation), invites)); err != nil {
 		return res, err
 	}
-	id, key := q.Conversation, randomBytes(32)
-	if id == "" {
-		id = ConversationID(newID("conv_"))
-	} else if key, err = s.conversationKey(ctx, id); err != nil {
+	id, key, err := s.toCreate(ctx, c, q)
+	if err != nil {
 		return res, err
 	}
 	if err := s.cleanPartners(key, &q); err != nil {
@@ -37,11 +39,16 @@ func (s *Service) Create(ctx context.Context, c Caller, q CreateRequest) (res Cr
 	}
 	s.freshen(ctx) // its codes must be signed by the key of now
 	return commit(ctx, s.store.Update, InConversation(id), func(tx Tx) (res CreateResult, err error) {
+		_, err = tx.Conversation(id)
+		there, err := found(err)
+		if err != nil {
+			return res, err
+		}
 		var r *room
-		if q.Conversation == "" {
-			r, err = s.found(tx, c, id, key, q)
-		} else {
+		if there {
 			r, err = s.enter(tx, c, id)
+		} else {
+			r, err = s.found(tx, c, id, key, q)
 		}
 		if err != nil {
 			return res, err
@@ -56,6 +63,27 @@ func (s *Service) Create(ctx context.Context, c Caller, q CreateRequest) (res Cr
 		}
 		return res, r.save()
 	})
+}
+
+// toCreate gives the id and the content key of the conversation that a request means: one that is there, or one to be made.
+func (s *Service) toCreate(ctx context.Context, c Caller, q CreateRequest) (id ConversationID, key []byte, err error) {
+	switch {
+	case q.Conversation != "":
+		key, err = s.conversationKey(ctx, q.Conversation)
+		return q.Conversation, key, err
+	case q.Key == "":
+		return ConversationID(newID("conv_")), randomBytes(32), nil
+	}
+	if err := checkKey(q.Key); err != nil {
+		return "", nil, err
+	}
+	sum := sha256.Sum256([]byte(string(c.cred.agent) + " " + q.Key)) // an id is no secret
+	id = ConversationID("conv_" + hex.EncodeToString(sum[:8]))
+	key, err = s.conversationKey(ctx, id)
+	if errors.Is(err, NotFound) {
+		return id, randomBytes(32), nil
+	}
+	return id, key, err
 }
 
 // checkPartners refuses what no conversation could take.

@@ -140,7 +140,7 @@ func (s *Service) join(ctx context.Context, c Caller, q JoinRequest) (res JoinRe
 		refusal error // kept apart, because a wrong try must be counted although nothing else happens
 	}
 	out, err := commit(ctx, s.store.Update, InConversation(conversation), func(tx Tx) (out outcome, err error) {
-		out.res, out.refusal, err = s.redeem(tx, c, id, secret)
+		out.res, out.refusal, err = s.redeem(tx, c, id, secret, q.Again)
 		return out, err
 	})
 	if err == nil {
@@ -194,7 +194,7 @@ func (s *Service) addressed(tx Tx, c Caller, in ConversationID) (string, error) 
 }
 
 // redeem uses an invite up and seats the caller. A nil secret means that the invite was found by name.
-func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte) (res JoinResult, refusal, err error) {
+func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte, again bool) (res JoinResult, refusal, err error) {
 	g, err := s.authorise(tx, c)
 	if err == nil {
 		err = g.whole("join a conversation")
@@ -214,8 +214,12 @@ func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte) (res JoinRes
 		return res, err, nil
 	}
 	m, seated := r.member(i.Name)
-	switch {
-	case !i.UsedAt.IsZero() && i.UsedBy == c.cred.agent && seated && m.Agent == c.cred.agent:
+	switch mine := !i.UsedAt.IsZero() && i.UsedBy == c.cred.agent && seated && m.Agent == c.cred.agent; {
+	case mine && again && secret != nil:
+		r.me = m
+		res, err = r.joined(c)
+		return res, nil, err
+	case mine:
 		return res, Errorf(Conflict, "the code was used already, by you").WithHint("you are %q in %s: go on with check_messages", i.Name, i.Conversation), nil
 	case !i.UsedAt.IsZero():
 		return res, Errorf(Conflict, "the code was used already").WithHint("each code seats one agent once; ask for a new invite"), nil

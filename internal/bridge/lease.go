@@ -112,7 +112,7 @@ func (s *Service) take(tx Tx, c Caller, id ConversationID, receipt Receipt, b ba
 		return t, err
 	}
 	for _, d := range taken {
-		d.State, d.At, d.Receipt, d.Instance = Delivered, r.now, receipt, c.Instance
+		d.State, d.At, d.Receipt, d.Instance = Delivered, r.now, receipt, c.taker(c.Instance)
 		d.Attempts++
 		if err := tx.PutDelivery(d); err != nil {
 			return t, err

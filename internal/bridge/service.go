@@ -170,6 +170,7 @@ type Caller struct {
 	Local    bool   // on this machine, through the store's own file
 	Address  string // of its network peer; see [Origin]
 	Passing  bool   // a command that ends at once: its end says nothing of the agent, see doc/decisions/0013-shell-presence.md
+	Call     string // names one call, whose answer may get lost on a network; see [Service.Recall]. Empty: it has no name
 
 	cred  credential
 	newer *atomic.Pointer[credential] // what [Service.Adopt] put in its place, shared by all copies

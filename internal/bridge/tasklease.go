@@ -26,7 +26,7 @@ func (s *Service) leaseLost(tx Tx, l Lease) (why string, err error) {
 		return "", err
 	case err != nil || !m.Present() || m.Agent != l.Agent:
 		return "its holder was revoked", nil
-	case l.Instance == "":
+	case l.Instance.bearer() == "":
 		return "", nil // a shell's command: that it ended means nothing
 	}
 	all, err := tx.Presence(l.Agent)

@@ -167,7 +167,7 @@ func (s *Service) takeBack(ctx context.Context, row Token) (err error) {
 				return err
 			}
 			if bearers != nil {
-				held = slices.DeleteFunc(held, func(d Delivery) bool { return !bearers[d.Instance] })
+				held = slices.DeleteFunc(held, func(d Delivery) bool { return !bearers[d.Instance.bearer()] })
 			}
 			return r.putBack(m.Name, held, "return")
 		})))

@@ -41,7 +41,7 @@ that there is something to read, and nothing is taken.`,
 	cmd.MarkFlagsMutuallyExclusive("peek", "ack")
 	cmd.MarkFlagFilename("touch")
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "only of this conversation (default all of yours)")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, _ []string) error {
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, _ []string) error {
 		// Where nobody reads the output, writing it must fail and not end the process: see below.
 		signal.Ignore(syscall.SIGPIPE)
 		if cmd.Flags().Changed("touch") {
@@ -55,7 +55,7 @@ that there is something to read, and nothing is taken.`,
 		if ack != ackNone {
 			q.Ack = bridge.Receipt(ack)
 		}
-		res, err := o.svc.Check(ctx, c, q)
+		res, err := b.Check(ctx, c, q)
 		if err != nil {
 			return err
 		}
@@ -70,14 +70,14 @@ that there is something to read, and nothing is taken.`,
 		if err != nil {
 			// Nobody saw them, or nobody was woken who should. The next check shall get them at once.
 			if res.Receipt != "" {
-				err = errors.Join(err, o.svc.GiveBack(context.WithoutCancel(ctx), c, res.Receipt))
+				err = errors.Join(err, b.GiveBack(context.WithoutCancel(ctx), c, res.Receipt))
 			}
 			return err
 		}
 		if res.Receipt == "" || ack == ackNone {
 			return nil
 		}
-		return o.svc.Ack(context.WithoutCancel(ctx), c, res.Receipt, bridge.Explicit)
+		return b.Ack(context.WithoutCancel(ctx), c, res.Receipt, bridge.Explicit)
 	})
 }
 

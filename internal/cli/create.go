@@ -32,7 +32,7 @@ worker, peer or orchestrator.`,
 	flags.IntVar(&q.TTLMinutes, "ttl-minutes", 0, "the same in minutes")
 	cmd.MarkFlagsMutuallyExclusive("ttl", "ttl-minutes")
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "invite the partners to this conversation instead")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, _ []string) (err error) {
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, _ []string) (err error) {
 		if cmd.Flags().Changed("ttl") {
 			if q.TTLMinutes = int(time.Duration(ttl) / time.Minute); q.TTLMinutes < 1 {
 				return bridge.Errorf(bridge.Invalid, "--ttl is less than a minute").WithHint("choose 1m or more")
@@ -44,7 +44,7 @@ worker, peer or orchestrator.`,
 		if len(q.Partners) == 0 {
 			return noPartner()
 		}
-		return p.create(ctx, o, c, q)
+		return p.create(ctx, b, c, q)
 	})
 }
 
@@ -59,7 +59,7 @@ func (p *program) inviteCommand() *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&partners, "partner", nil, "a partner, NAME=ROLE[:RANK]; once for each")
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "the conversation")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, _ []string) (err error) {
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, _ []string) (err error) {
 		if q.Conversation == "" {
 			return bridge.Errorf(bridge.Invalid, "no conversation is named").WithHint("name it with --conversation-id; agentbridge list shows them")
 		}
@@ -69,7 +69,7 @@ func (p *program) inviteCommand() *cobra.Command {
 		if len(q.Partners) == 0 {
 			return noPartner()
 		}
-		return p.create(ctx, o, c, q)
+		return p.create(ctx, b, c, q)
 	})
 }
 
@@ -78,8 +78,8 @@ func noPartner() error {
 }
 
 // create makes the conversation, or the invites, and shows the codes.
-func (p *program) create(ctx context.Context, o *opened, c bridge.Caller, q bridge.CreateRequest) error {
-	res, err := o.svc.Create(ctx, c, q)
+func (p *program) create(ctx context.Context, b agentBridge, c bridge.Caller, q bridge.CreateRequest) error {
+	res, err := b.Create(ctx, c, q)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ Without a code it is the invite addressed to your name on this machine.`,
 		Args:    count(0, 1, "one code, or none for the invite addressed to you"),
 	}
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "which of several invites, where no code is given")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, args []string) (err error) {
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, args []string) (err error) {
 		if len(args) == 1 {
 			if q.Code, err = p.text(args[0]); err != nil {
 				return err
@@ -29,7 +29,7 @@ Without a code it is the invite addressed to your name on this machine.`,
 				return bridge.Errorf(bridge.Invalid, "the code is empty").WithHint("leave it out to take the invite addressed to your name")
 			}
 		}
-		res, err := o.svc.Join(ctx, c, q)
+		res, err := b.Join(ctx, c, q)
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ directory.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.keepalive(cmd.Context(), server, command, thread) },
 	}
 	p.asFlag(cmd)
-	cmd.Flags().StringVar(&server, "server", "", "address of a hub (default: the store of this machine)")
+	cmd.Flags().StringVar(&server, "server", "", "address of a hub (default: where the agent joined, else the store of this machine)")
 	cmd.Flags().StringVar(&command, "on-message", "", "command to run when messages wait")
 	cmd.Flags().StringVar(&thread, "codex-thread", "", "id or exact name of a Codex session, to wake with codex queue when messages wait")
 	cmd.MarkFlagsMutuallyExclusive("on-message", "codex-thread")
@@ -74,18 +74,13 @@ func (p *program) keepalive(ctx context.Context, server, command, thread string)
 		}
 		o.OnMessage = queue.Tell
 	}
-	if server != "" {
-		token, err := p.bearerOf(conf)
-		if err != nil {
-			return err
-		}
-		at, err := p.hubAt(conf, server, p.as)
-		if err != nil {
-			return err
-		}
-		if o.From, err = agent.NewHub(at, token, conf.Bridge.Heartbeat); err != nil {
-			return err
-		}
+	p.server = server
+	hub, err := p.hub(conf)
+	if err != nil {
+		return err
+	}
+	if hub != nil {
+		o.From = hub
 	} else {
 		opened, err := p.openAt(ctx, conf, fresh)
 		if err != nil {

@@ -32,6 +32,7 @@ type program struct {
 	data, store, config string // common flags
 	listen              string
 	as                  string
+	server              string // of a hub; empty: none was named
 	json                bool
 	began               bool // the command line was understood
 }

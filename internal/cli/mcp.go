@@ -25,6 +25,9 @@ of this machine meet in one store.
 
 Without --as the agent is named after the working directory.
 
+With --server, or where the agent joined a hub, its bridge is that hub: the same tools, over the network. It needs the agent's token, in
+AGENTBRIDGE_TOKEN or where "agentbridge join" put it, and nothing else of this machine.
+
 With --channel it tells a Claude Code that was started with --dangerously-load-development-channels server:NAME when messages wait, as
 turns of its own; NAME is what the settings call the server. What they say is read with check_messages alone.`,
 		Example: "  agentbridge mcp --as alpha",
@@ -32,13 +35,24 @@ turns of its own; NAME is what the settings call the server. What they say is re
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.mcp(cmd.Context(), channel) },
 	}
 	p.asFlag(cmd)
+	p.serverFlag(cmd)
 	cmd.Flags().BoolVar(&channel, "channel", false, "be a channel of Claude Code: a message wakes the model")
 	return cmd
 }
 
 func (p *program) mcp(ctx context.Context, channel bool) error {
 	signal.Ignore(syscall.SIGPIPE) // a client that left is an end like any other
-	o, err := p.open(ctx, fresh)
+	conf, err := p.loadConfig()
+	if err != nil {
+		return err
+	}
+	if hub, err := p.mcpHub(conf); hub != nil || err != nil {
+		if err != nil {
+			return err
+		}
+		return p.mcpAtHub(ctx, hub, channel)
+	}
+	o, err := p.openAt(ctx, conf, fresh)
 	if err != nil {
 		return err
 	}

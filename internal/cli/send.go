@@ -20,11 +20,11 @@ func (p *program) sendCommand() *cobra.Command {
 	}
 	p.sendFlags(cmd, &q)
 	cmd.Flags().StringVar(&q.Key, "key", "", "sent once, however often it is tried with this key")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, args []string) (err error) {
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, args []string) (err error) {
 		if q.Message, err = p.text(args[0]); err != nil {
 			return err
 		}
-		res, err := o.svc.Send(ctx, c, q)
+		res, err := b.Send(ctx, c, q)
 		if err != nil {
 			return err
 		}

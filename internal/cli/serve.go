@@ -49,6 +49,7 @@ func (p *program) serve(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/mcp", server.Handler())
 	mux.Handle("/keepalive", server.KeepAlive())
+	mux.Handle(mcpserver.AgentsPath, server.Agents())
 	dog, err := o.watchdog()
 	if err != nil {
 		return err

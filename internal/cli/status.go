@@ -21,9 +21,9 @@ func (p *program) setStatusCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&q.Note, "note", "", "a few words about it")
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "the conversation (default the only one)")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, args []string) error {
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, args []string) error {
 		q.Status = bridge.Status(args[0])
-		res, err := o.svc.SetStatus(ctx, c, q)
+		res, err := b.SetStatus(ctx, c, q)
 		if err != nil {
 			return err
 		}
@@ -43,8 +43,8 @@ newest messages.`,
 		Args: count(0, 0, "none"),
 	}
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "only of this conversation (default all of yours)")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, _ []string) error {
-		res, err := o.svc.Partners(ctx, c, q)
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, _ []string) error {
+		res, err := b.Partners(ctx, c, q)
 		if err != nil {
 			return err
 		}

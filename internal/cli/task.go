@@ -53,7 +53,7 @@ func (p *program) taskAddCommand() *cobra.Command {
 	flags.StringVar(&q.Key, "key", "", "added once, however often it is tried with this key")
 	cmd.RegisterFlagCompletionFunc("after", p.completeTasks)
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "the conversation (default the only one)")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, args []string) (err error) {
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, args []string) (err error) {
 		if args[0] == "-" && q.Detail == "-" {
 			return bridge.Errorf(bridge.Invalid, "title and --detail cannot both come from stdin").WithHint("give the title as an argument")
 		}
@@ -72,7 +72,7 @@ func (p *program) taskAddCommand() *cobra.Command {
 		for _, id := range after {
 			q.After = append(q.After, bridge.TaskID(id))
 		}
-		res, err := o.svc.AddTask(ctx, c, q)
+		res, err := b.AddTask(ctx, c, q)
 		if err != nil {
 			return err
 		}
@@ -102,15 +102,15 @@ func (p *program) taskListCommand() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("all", "cursor")
 	cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"open", "claimed", "done", "failed", "cancelled"}, cobra.ShellCompDirectiveNoFileComp))
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "only of this conversation (default all of yours)")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, _ []string) error {
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, _ []string) error {
 		if all && q.Limit == 0 {
 			q.Limit = 100
 		}
-		res, err := o.svc.ListTasks(ctx, c, q)
+		res, err := b.ListTasks(ctx, c, q)
 		for err == nil && all && res.Cursor != "" {
 			var next bridge.ListTasksResult
 			q.Cursor = res.Cursor
-			next, err = o.svc.ListTasks(ctx, c, q)
+			next, err = b.ListTasks(ctx, c, q)
 			next.Tasks = append(res.Tasks, next.Tasks...)
 			res = next
 		}

@@ -29,7 +29,7 @@ output could not be written whole, you do not have it. Claiming by its ID what y
 	}
 	cmd.Flags().Var(&wait, "wait", "wait for a task, up to 240s")
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "only of this conversation (default all of yours)")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, args []string) error {
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, args []string) error {
 		// Where nobody reads the output, writing it must fail and not end the process: see below.
 		signal.Ignore(syscall.SIGPIPE)
 		if len(args) == 1 {
@@ -38,7 +38,7 @@ output could not be written whole, you do not have it. Claiming by its ID what y
 		if q.Wait = time.Duration(wait); q.Wait > 0 && isTerminal(p.stderr) {
 			p.tell("waiting for a task, up to %s; Ctrl-C ends it", showDuration(q.Wait))
 		}
-		res, err := o.svc.ClaimTask(ctx, c, q)
+		res, err := b.ClaimTask(ctx, c, q)
 		if err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ output could not be written whole, you do not have it. Claiming by its ID what y
 		})
 		if err = errors.Join(err, p.flush()); err != nil && res.Task != nil && !res.Again {
 			// Nobody saw it. The next claim shall get it at once. What it held before, another command said.
-			return errors.Join(err, o.svc.UnclaimTask(context.WithoutCancel(ctx), c, res.Task.Conversation, res.Task.ID, res.LeaseToken))
+			return errors.Join(err, b.UnclaimTask(context.WithoutCancel(ctx), c, res.Task.Conversation, res.Task.ID, res.LeaseToken))
 		}
 		if !p.json {
 			p.overlaps(res.Overlap)
@@ -164,14 +164,14 @@ func wantsToken(cmd *cobra.Command, held bool) error {
 // updatesTask makes a command that changes a task, as prepare says.
 func (p *program) updatesTask(cmd *cobra.Command, q *bridge.UpdateTaskRequest, prepare func(args []string) error) *cobra.Command {
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "the conversation (default the only one)")
-	return p.asAgent(cmd, func(ctx context.Context, o *opened, c bridge.Caller, args []string) (err error) {
+	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, args []string) (err error) {
 		if err := prepare(args); err != nil {
 			return err
 		}
 		if q.Result, err = p.text(q.Result); err != nil {
 			return err
 		}
-		res, err := o.svc.UpdateTask(ctx, c, *q)
+		res, err := b.UpdateTask(ctx, c, *q)
 		if err != nil {
 			return err
 		}

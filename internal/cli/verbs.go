@@ -14,10 +14,12 @@ import (
 
 // What the commands have in common.
 
-// asAgent makes a command of what an agent does: the bridge is opened, and made if need be, and the agent authenticated.
-func (p *program) asAgent(cmd *cobra.Command, do func(ctx context.Context, o *opened, c bridge.Caller, args []string) error) *cobra.Command {
+// asAgent makes a command of what an agent does: the bridge is opened, and made if need be, and the agent authenticated. An agent that is
+// at a hub needs nothing of this machine but its token.
+func (p *program) asAgent(cmd *cobra.Command, do func(ctx context.Context, b agentBridge, c bridge.Caller, args []string) error) *cobra.Command {
 	p.asFlag(cmd)
 	p.jsonFlag(cmd)
+	p.serverFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		conf, err := p.loadConfig()
@@ -27,6 +29,12 @@ func (p *program) asAgent(cmd *cobra.Command, do func(ctx context.Context, o *op
 		// Who it is comes first: where nobody can be meant, no store is made.
 		if err := p.nameAgent(conf); err != nil {
 			return err
+		}
+		if hub, err := p.hub(conf); hub != nil || err != nil {
+			if err != nil {
+				return err
+			}
+			return p.atHub(ctx, hub, func(b agentBridge, c bridge.Caller) error { return do(ctx, b, c, args) })
 		}
 		o, err := p.openAt(ctx, conf, fresh)
 		if err != nil {
@@ -38,7 +46,7 @@ func (p *program) asAgent(cmd *cobra.Command, do func(ctx context.Context, o *op
 			return err
 		}
 		c.Passing = true
-		return do(ctx, o, c, args)
+		return do(ctx, o.svc, c, args)
 	}
 	return cmd
 }

@@ -2,6 +2,7 @@ package mcpserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +20,9 @@ const maxFeeds = 64
 
 // feedPause is the least time between two notifications about one conversation: a burst of changes is one.
 const feedPause = 500 * time.Millisecond
+
+// feedLook is how long a feed waits for a change at a time.
+const feedLook = 4 * time.Minute
 
 const resourceUpdated = "notifications/resources/updated"
 
@@ -137,37 +141,29 @@ func tooMany() error {
 
 // feed tells a session that a conversation changed, until ctx ends or the caller is no member any more.
 func (s *Server) feed(ctx context.Context, session *mcp.ServerSession, uri string, meta func() mcp.Meta) {
-	id := bridge.ConversationID(strings.TrimPrefix(uri, uriPrefix))
-	hint := s.svc.WatchFeed(ctx, id)
-	// Looking as the person does, because it is not the agent that looks: it must not count as the agent's progress.
-	seen, err := s.svc.Show(ctx, id)
-	if err != nil {
-		return
-	}
-	for {
-		select {
-		case <-ctx.Done():
+	id, caller := bridge.ConversationID(strings.TrimPrefix(uri, uriPrefix)), exchangeFrom(ctx).caller
+	var seen bridge.Mark
+	for known := false; ; {
+		wait := feedLook
+		if !known {
+			wait = 0
+		}
+		// Not by reading it, because it is not the agent that looks: it must not count as the agent's progress.
+		now, err := s.svc.AwaitChange(ctx, caller, id, seen, wait)
+		switch {
+		case errors.Is(err, bridge.Unavailable): // it may be back soon
+		case err != nil:
 			return
-		case <-hint:
-		}
-		now, err := s.svc.Show(ctx, id)
-		if err != nil {
-			return
-		}
-		left := func(name string) bool { return !slices.Contains(now.Members, name) }
-		if slices.ContainsFunc(seen.Members, left) {
-			if _, err := s.view(ctx, uri); err != nil {
-				return // it was the caller who left
-			}
-		}
-		if now.Entries != seen.Entries || now.Phase != seen.Phase { // hints come for less
+		case known && now != seen:
 			p := &mcp.ResourceUpdatedNotificationParams{URI: uri}
 			if meta != nil {
 				p.Meta = meta()
 			}
 			s.tell(ctx, session, resourceUpdated, p) // a stream that is not there now may come back: clients read the resource then
+			fallthrough
+		default:
+			known, seen = true, now
 		}
-		seen = now
 		select {
 		case <-ctx.Done():
 			return

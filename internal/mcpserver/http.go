@@ -72,9 +72,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		s.refuse(w, err)
 		return
 	}
-	defer s.svc.Attend(caller)() // an open request is a heartbeat
+	defer s.hub.Attend(caller)() // an open request is a heartbeat
 	if r.Method == http.MethodGet || r.Header.Get("Mcp-Method") == "subscriptions/listen" {
-		good, stop := s.svc.WhileGood(r.Context(), caller) // what stays open ends with the right to it; a call looks by itself
+		good, stop := s.hub.WhileGood(r.Context(), caller) // what stays open ends with the right to it; a call looks by itself
 		defer stop()
 		r = r.WithContext(good)
 	}
@@ -156,9 +156,9 @@ func (s *Server) authenticate(r *http.Request) (bridge.Caller, error) {
 		return bridge.Caller{}, errNoToken
 	}
 	from := bridge.Origin{Address: peer(r)}
-	caller, err := s.svc.Authenticate(r.Context(), fields[1], from)
+	caller, err := s.hub.Authenticate(r.Context(), fields[1], from)
 	if errors.Is(err, bridge.Denied) || errors.Is(err, bridge.Expired) {
-		if over := s.svc.FailedAuthentication(r.Context(), from); over != nil {
+		if over := s.hub.FailedAuthentication(r.Context(), from); over != nil {
 			err = over
 		}
 	}

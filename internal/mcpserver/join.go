@@ -31,7 +31,7 @@ func (s *Server) Join() http.Handler {
 			s.turnDown(w, bridge.Errorf(bridge.Invalid, "the request is not a code and a nonce").WithHint(`send {"code":"abi1_…","nonce":"…"}, or use agentbridge join`))
 			return
 		}
-		res, err := s.svc.Redeem(r.Context(), bridge.Origin{Address: peer(r)}, q)
+		res, err := s.hub.Redeem(r.Context(), bridge.Origin{Address: peer(r)}, q)
 		if err != nil {
 			s.turnDown(w, err)
 			return

@@ -37,7 +37,7 @@ func (s *Server) KeepAlive() http.Handler {
 			s.waiting(w, r, caller)
 			return
 		}
-		leave := s.svc.Attend(caller)
+		leave := s.hub.Attend(caller)
 		defer leave()
 		ctx, end := context.WithCancel(r.Context())
 		defer end()
@@ -58,7 +58,7 @@ func (s *Server) turnAway(w http.ResponseWriter, err error) {
 
 // waiting answers once.
 func (s *Server) waiting(w http.ResponseWriter, r *http.Request, caller bridge.Caller) {
-	k, err := s.svc.Waiting(r.Context(), caller)
+	k, err := s.hub.Waiting(r.Context(), caller)
 	if err != nil {
 		s.turnAway(w, err)
 		return
@@ -73,7 +73,7 @@ func (s *Server) keepAlive(ctx context.Context, w http.ResponseWriter, caller br
 	w.Header().Set("Content-Type", "text/event-stream")
 	neverBuffered(w.Header())
 	out := http.NewResponseController(w)
-	return s.svc.KeepAlive(ctx, caller, func(k bridge.KeepAlive) error {
+	return s.hub.KeepAlive(ctx, caller, func(k bridge.KeepAlive) error {
 		data, err := json.Marshal(k)
 		if err != nil {
 			return err

@@ -38,7 +38,8 @@ type Options struct {
 
 // Server is an MCP server over a bridge. It is safe for concurrent use by any number of clients.
 type Server struct {
-	svc *bridge.Service
+	svc Bridge
+	hub *bridge.Service // the same, where the bridge is in this process: only then it can be served over HTTP
 	log *slog.Logger
 	mcp *mcp.Server
 	opt Options
@@ -46,6 +47,7 @@ type Server struct {
 	answers     answers
 	feeds       feeds
 	waits       endedTasks
+	tries       tries
 	notify      mcp.MethodHandler // sends a notification to a session
 	connections atomic.Uint64
 
@@ -53,9 +55,11 @@ type Server struct {
 	close   context.CancelFunc
 }
 
-// New makes a server. It starts nothing; [Server.Close] ends what its clients started.
-func New(svc *bridge.Service, o Options) *Server {
+// New makes a server. It starts nothing; [Server.Close] ends what its clients started. What it offers over HTTP needs the
+// [bridge.Service] itself.
+func New(svc Bridge, o Options) *Server {
 	s := &Server{svc: svc, log: o.Log, opt: o}
+	s.hub, _ = svc.(*bridge.Service)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -1,0 +1,193 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"agentbridge/internal/bridge"
+	"agentbridge/internal/mcpserver"
+)
+
+const (
+	// firstSign is how long a hub may take for a sign of life, nextSign how long for each that follows: it gives one every
+	// [mcpserver.AgentBeat], so one may come late.
+	firstSign = 3 * time.Second
+	nextSign  = 2*mcpserver.AgentBeat + time.Second
+	// maxAnswer bounds what is read of an answer.
+	maxAnswer = 32 << 20
+
+	leastAgain = 100 * time.Millisecond
+	mostAgain  = time.Second
+)
+
+// trial is one call that is tried until it is answered.
+type trial struct {
+	name    string
+	caller  bridge.Caller
+	request any
+	fresh   func(lost bool) any // makes the request of each try, where it depends on when that is and whether an answer got lost; nil: it does not
+	call    string              // see [mcpserver.AgentCall]
+	until   time.Time           // tried so long at least
+}
+
+// unknown is the failure of a call of which nobody knows whether it was done.
+type unknown struct{ err *bridge.Error }
+
+func (u unknown) Error() string { return u.err.Error() }
+func (u unknown) Unwrap() error { return u.err }
+
+// ask makes a call that may be made again.
+func ask[R any](ctx context.Context, r *Remote, t trial) (res R, err error) {
+	lost := false
+	err = r.persist(ctx, t, func() (maybe bool, err error) {
+		if t.fresh != nil {
+			t.request = t.fresh(lost)
+		}
+		res, maybe, err = once[R](ctx, r, t)
+		lost = lost || maybe
+		return maybe, err
+	})
+	return res, err
+}
+
+// persist tries until a try is answered, [patience] and the call's own time are over, or ctx ends. try reports whether the hub may have done
+// what it was asked although no answer came.
+func (r *Remote) persist(ctx context.Context, t trial, try func() (maybe bool, err error)) error {
+	until := time.Now().Add(patience)
+	if t.until.After(until) {
+		until = t.until
+	}
+	pause, lost := backoff{least: leastAgain, most: mostAgain}, false
+	for {
+		began := time.Now()
+		maybe, err := try()
+		lost = lost || maybe
+		if err == nil || !passes(err) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Since(began) > mostAgain {
+			pause.reset()
+		}
+		wait := pause.next()
+		if !time.Now().Add(wait).Before(until) {
+			return r.away(err, lost)
+		}
+		r.log.Debug("call the hub again", "call", t.name, "error", reason(err))
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// passes reports whether trying again can help: what the hub refuses it refuses again.
+func passes(err error) bool {
+	e, ok := errors.AsType[*bridge.Error](err)
+	return !ok || e.Code == bridge.Unavailable
+}
+
+// away is the error of a call that no try got an answer to. lost: one of them may have been done.
+func (r *Remote) away(err error, lost bool) error {
+	if e, ok := errors.AsType[*bridge.Error](err); ok && !lost {
+		return e
+	}
+	e := bridge.Errorf(bridge.Unavailable, "the hub at %s does not answer (%s)", r.hub.where(), reason(err))
+	if !lost {
+		return e.WithHint("nothing was sent to it; try again when the hub is back")
+	}
+	return unknown{e.WithHint("nobody knows whether it was done; the same again is safe")}
+}
+
+// once makes a call once. maybe: the hub may have done it, although there is no answer.
+func once[R any](ctx context.Context, r *Remote, t trial) (res R, maybe bool, err error) {
+	request, err := json.Marshal(t.request)
+	if err != nil {
+		return res, false, err
+	}
+	body, err := json.Marshal(mcpserver.AgentCall{Call: t.call, Passing: t.caller.Passing, Request: request})
+	if err != nil {
+		return res, false, err
+	}
+	answer, maybe, err := r.post(ctx, t.name, body)
+	switch {
+	case err != nil:
+		return res, maybe, err
+	case answer.Error != nil:
+		// An answer of "unavailable" says that nobody knows.
+		return res, answer.Error.Code == bridge.Unavailable, answer.Error
+	}
+	return res, false, json.Unmarshal(answer.Result, &res)
+}
+
+// post sends a request and reads its answer.
+func (r *Remote) post(ctx context.Context, name string, body []byte) (answer mcpserver.AgentAnswer, maybe bool, err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	mute := time.AfterFunc(firstSign, func() { end(errMute) })
+	defer mute.Stop()
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.hub.url.JoinPath(mcpserver.AgentsPath, name).String(), bytes.NewReader(body))
+	if err != nil {
+		return answer, false, err
+	}
+	req.Header.Set("Authorization", "Bearer "+r.hub.token)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := r.client.Do(req)
+	if err == nil {
+		defer res.Body.Close()
+		answer, err = r.read(res, func() { mute.Reset(nextSign) })
+	}
+	if err != nil && context.Cause(ctx) == errMute {
+		err = errMute
+		r.client.CloseIdleConnections() // which went the same way
+	}
+	return answer, sent.Load() && err != nil && passes(err), err
+}
+
+// read reads an answer.
+func (r *Remote) read(res *http.Response, alive func()) (answer mcpserver.AgentAnswer, err error) {
+	if res.StatusCode == http.StatusRequestEntityTooLarge {
+		return answer, bridge.Errorf(bridge.Invalid, "that is too much for one call").WithHint("send it in pieces")
+	}
+	if res.StatusCode == http.StatusNotFound {
+		return answer, bridge.Errorf(bridge.NotFound, "%s serves no agents of other machines", r.hub.where()).
+			WithHint("is it the address of a hub, as `agentbridge serve` says when it starts, and of this version?")
+	}
+	if err := r.hub.refusal(res, "application/json"); err != nil {
+		return answer, err
+	}
+	data, err := io.ReadAll(io.LimitReader(pulse{res.Body, alive}, maxAnswer))
+	if err != nil {
+		return answer, err
+	}
+	if err := json.Unmarshal(data, &answer); err != nil || (answer.Error == nil) == (answer.Result == nil) {
+		return answer, io.ErrUnexpectedEOF
+	}
+	return answer, nil
+}
+
+// pulse tells when something came.
+type pulse struct {
+	io.Reader
+	alive func()
+}
+
+func (p pulse) Read(b []byte) (int, error) {
+	n, err := p.Reader.Read(b)
+	if n > 0 {
+		p.alive()
+	}
+	return n, err
+}

@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"agentbridge/internal/agent"
+	"agentbridge/internal/bridge"
+	"agentbridge/internal/clients"
+	"agentbridge/internal/mcpserver"
+)
+
+// agentBridge is a bridge as an agent's verbs need it: that of this machine's store, or one behind a hub.
+type agentBridge interface {
+	mcpserver.Bridge
+	Ack(context.Context, bridge.Caller, bridge.Receipt, bridge.How) error
+}
+
+// serverFlag lets an agent's command go to a hub.
+func (p *program) serverFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.server, "server", "", "address of a hub (default: where the agent joined, else the store of this machine)")
+}
+
+// hub finds the hub that the agent is at, with its token: the one that --server names, or where it joined. nil: it is in the store of
+// this machine. nameAgent came before.
+func (p *program) hub(conf *config) (*agent.Hub, error) {
+	at, ok, err := bridge.HubAddress{}, true, error(nil)
+	switch {
+	case p.server != "":
+		at, err = p.hubAt(conf, p.server, p.as)
+	case p.as == "" || os.Getenv(tokenVariable) != "": // a token without an address is this machine's
+		ok = false
+	default:
+		at, ok, err = p.hubOf(conf, p.as)
+	}
+	if err != nil || !ok {
+		return nil, err
+	}
+	token, err := p.bearerOf(conf)
+	if err != nil {
+		return nil, err
+	}
+	return agent.NewHub(at, token, conf.Bridge.Heartbeat)
+}
+
+// partingTime is how long a command takes at most to give back what it took and nobody has.
+const partingTime = 5 * time.Second
+
+// atHub makes an agent's verb talk to a hub.
+func (p *program) atHub(ctx context.Context, hub *agent.Hub, do func(agentBridge, bridge.Caller) error) error {
+	remote := agent.NewRemote(hub, agent.RemoteOptions{Redact: masked, Log: p.log})
+	caller := bridge.Caller{Passing: true}
+	defer func() {
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), partingTime)
+		defer cancel()
+		if err := remote.Close(bye, caller); err != nil {
+			p.log.Warn("give back what was not acked", "error", err)
+		}
+	}()
+	return do(remote, caller)
+}
+
+// mcpAtHub is `mcp` for an agent whose bridge is a hub. It makes nothing on this machine.
+func (p *program) mcpAtHub(ctx context.Context, hub *agent.Hub, channel bool) error {
+	options := mcpserver.Options{Version: build().Version, Log: p.log}
+	if channel {
+		options.Channel = agent.Channel(hub, clients.Notice)
+	}
+	remote := agent.NewRemote(hub, agent.RemoteOptions{Redact: masked, Log: p.log})
+	server := mcpserver.New(remote, options)
+	defer server.Close()
+	return agent.RunRemote(ctx, agent.RemoteRun{
+		Remote: remote, Server: server, Name: p.as, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log,
+		Say: func(line string) { p.tell("%s", masked(line)) },
+	})
+}
+
+// mcpHub finds the hub that the agent of an `mcp` is at; nil: it is in the store of this machine, where it needs no name.
+func (p *program) mcpHub(conf *config) (*agent.Hub, error) {
+	if p.server == "" && p.as == "" {
+		return nil, nil
+	}
+	if err := p.nameAgent(conf); err != nil {
+		return nil, err
+	}
+	return p.hub(conf)
+}
