@@ -13,7 +13,7 @@ TOOL  := go tool -modfile=tools/go.mod
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X agentbridge/internal/cli.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package test check race inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
+.PHONY: help demo run build package test check race postgres inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,8 +43,8 @@ test: go ## vet and all tests
 check: go ## quick: format, vet, staticcheck, go fix, rules of the repository
 	@unformatted=$$($(TOOL) gofumpt -l .) || exit 1; \
 	if [ -n "$$unformatted" ]; then printf 'not formatted, try make fmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
-	go vet ./...
-	$(TOOL) staticcheck ./...
+	go vet -tags postgres ./...
+	$(TOOL) staticcheck -tags postgres ./...
 	go fix -diff ./...
 	go test .
 
@@ -55,6 +55,12 @@ UNWATCHED := $(foreach room,sqlite/lib libc memory,-gcflags=modernc.org/$(room)=
 
 race: go cc ## all tests under the race detector (needs a C compiler)
 	GORACE='atexit_sleep_ms=0' CGO_ENABLED=1 go test -race -short $(UNWATCHED) ./...
+
+# Tests that need a server are behind a build tag, so that those of `make test` are whole without one. -short as for race; SHORT= for all steps.
+SHORT ?= -short
+
+postgres: go ## the store contract on a throwaway PostgreSQL server (needs PostgreSQL 14 or newer)
+	tools/postgres/with.sh go test -tags postgres $(SHORT) ./internal/postgres
 
 inspector: build ## the MCP inspector plays two agents (needs npm, fetches the inspector and Node 22 as npm packages)
 	tools/inspector/play.sh bin/agentbridge

@@ -1,0 +1,124 @@
+package postgres
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"hash/fnv"
+
+	"agentbridge/internal/bridge"
+)
+
+// The migrations, forward only. One that was shipped never changes; the next is a new file.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// schema is the newest version this program knows: the number of its migrations.
+const schema = 1
+
+// migrate brings a schema to the newest version, or refuses it. Others who try at the same time wait for an advisory lock, and updates
+// under way for each other, since every one reads the version first.
+func migrate(c *conn, name string) error {
+	version, err := versionOf(c, name)
+	if err != nil || version == schema {
+		return err
+	}
+	if _, err := c.trip(&call{sql: `BEGIN`}, &call{sql: `SELECT pg_advisory_xact_lock($1)`, args: encode([]any{lockOf(name)})}); err != nil {
+		return err
+	}
+	err = upgrade(c, name)
+	if err == nil {
+		c.warned = false
+		var failed *call
+		commit := &call{sql: `COMMIT`}
+		if failed, err = c.trip(commit); err == nil || failed == nil {
+			err = committed(c, commit, err)
+		}
+	}
+	if err != nil && !c.raw.IsClosed() {
+		_, _ = c.trip(&call{sql: `ROLLBACK`})
+	}
+	return err
+}
+
+func upgrade(c *conn, name string) error {
+	version, err := versionOf(c, name) // another may have been first
+	if err != nil {
+		return err
+	}
+	if version == 0 {
+		if err := c.script(`CREATE SCHEMA IF NOT EXISTS ` + name); err != nil {
+			return err
+		}
+	} else if err := c.script(`LOCK TABLE agentbridge IN ACCESS EXCLUSIVE MODE`); err != nil {
+		return err
+	}
+	for v := version + 1; v <= schema; v++ {
+		if err := step(c, v); err != nil {
+			return fmt.Errorf("migrate to schema %d: %w", v, err)
+		}
+	}
+	return nil
+}
+
+// versionOf gives the version of a schema, 0 where there is none or nothing in it, and refuses what is not ours or newer.
+func versionOf(c *conn, name string) (version int64, err error) {
+	const tables = `SELECT count(*) FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+		WHERE n.nspname = $1 AND t.relkind IN ('r', 'p', 'v', 'm', 'f')`
+	n, err := c.number(tables, name)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	ours, err := c.number(tables+` AND t.relname = 'agentbridge'`, name)
+	if err != nil {
+		return 0, err
+	}
+	if ours != 0 {
+		version, err = c.number(readVersion)
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case version == 0:
+		return 0, bridge.Errorf(bridge.Invalid, "schema %s belongs to another program", name).
+			WithHint("name another with ?search_path=NAME in --store; it is made where it is missing")
+	case version > schema:
+		return 0, newer(version)
+	}
+	return version, nil
+}
+
+const readVersion = `SELECT coalesce(max(schema), 0) FROM agentbridge`
+
+func newer(version int64) error {
+	return bridge.Errorf(bridge.Invalid, "the database was made by a newer agentbridge: it has schema %d, this program knows %d", version, schema).
+		WithHint("upgrade agentbridge, or start it again if that is done")
+}
+
+// checkSchema refuses to write once another process has upgraded the database under this one.
+func checkSchema(version int64) error {
+	if version != schema {
+		return newer(version)
+	}
+	return nil
+}
+
+func step(c *conn, version int64) error {
+	names, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return err
+	}
+	sql, err := migrations.ReadFile("migrations/" + names[version-1].Name())
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.script(string(sql)), c.script(fmt.Sprintf("INSERT INTO agentbridge (schema) VALUES (%d)", version)))
+}
+
+// lockOf is the advisory lock of a schema's migrations.
+func lockOf(name string) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte("agentbridge/" + name)) // never fails
+	return int64(h.Sum64())
+}
