@@ -27,7 +27,12 @@ type town struct {
 	ctx         context.Context
 	svc         *bridge.Service
 	alpha, beta bridge.Caller
-	token       string // beta's
+	token       string        // beta's
+	betaFar     bridge.Caller // beta as it comes over HTTP
+	id          bridge.ConversationID
+
+	receipt bridge.Receipt // of the batch that beta took last
+	laid    *cable         // the last that was cut
 
 	mu     sync.Mutex // guards all below
 	up     func()     // takes the hub down; nil: it is down
@@ -40,9 +45,12 @@ type town struct {
 	fail   bool // OnMessage fails
 }
 
-func newTown(t *testing.T) *town {
+func newTown(t *testing.T) *town { return newTownFor(t, nil) }
+
+// newTownFor is a town with other settings.
+func newTownFor(t *testing.T, set func(*bridge.Config)) *town {
 	t.Helper()
-	w := emptyTown(t)
+	w := emptyTown(t, set)
 	w.alpha, _ = w.agent("alpha")
 	w.beta, w.token = w.agent("beta")
 	made, err := w.svc.Create(w.ctx, w.alpha, bridge.CreateRequest{Partners: []bridge.Partner{{Name: "beta"}}, TTLMinutes: 24 * 60})
@@ -52,11 +60,15 @@ func newTown(t *testing.T) *town {
 	if _, err := w.svc.Join(w.ctx, w.beta, bridge.JoinRequest{Code: made.Invites[0].Code}); err != nil {
 		t.Fatal(err)
 	}
+	w.id = made.Conversation
+	if w.betaFar, err = w.svc.Authenticate(w.ctx, w.token, bridge.Origin{}); err != nil {
+		t.Fatal(err)
+	}
 	return w
 }
 
 // emptyTown is a bridge in memory with nobody in it.
-func emptyTown(t *testing.T) *town {
+func emptyTown(t *testing.T, set func(*bridge.Config)) *town {
 	t.Helper()
 	store, err := sqlite.Open(t.Context(), ":memory:", sqlite.Options{})
 	if err != nil {
@@ -66,7 +78,11 @@ func emptyTown(t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc, err := bridge.New(t.Context(), store, bridge.Options{Keys: bridge.NewKeyRing(), Scanner: scanner})
+	conf := bridge.Defaults()
+	if set != nil {
+		set(&conf)
+	}
+	svc, err := bridge.New(t.Context(), store, bridge.Options{Config: conf, Keys: bridge.NewKeyRing(), Scanner: scanner})
 	if err != nil {
 		t.Fatal(err)
 	}

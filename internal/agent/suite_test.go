@@ -168,7 +168,7 @@ alpha nonsense {}
 // play plays the script by a door and gives what was answered.
 func play(t *testing.T, door string) (transcript []string) {
 	synctest.Test(t, func(t *testing.T) {
-		w := emptyTown(t)
+		w := emptyTown(t, nil)
 		w.startAll()
 		t.Cleanup(w.stop)
 		t.Cleanup(sweeping(w.svc))

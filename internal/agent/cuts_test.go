@@ -1,0 +1,351 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"agentbridge/internal/bridge"
+)
+
+// cut says what happens to a connection, once so many bytes went that way.
+type cut struct {
+	up  bool   // from the agent to the hub; otherwise back
+	at  int    // bytes
+	how string // see [cuts]
+}
+
+// cuts are the ways in which a connection breaks: "reset" tells both ends; "dark" tells nobody, and swallows what comes, as a network does
+// that is gone; "late" is dark as well, but what was on its way to the hub arrives when the agent has given up.
+var cuts = []string{"reset", "dark", "late"}
+
+const lateBy = 5 * time.Second
+
+func (c cut) String() string {
+	way := map[bool]string{true: "to the hub", false: "back"}[c.up]
+	return fmt.Sprintf("%s after %d bytes %s", c.how, c.at, way)
+}
+
+// cable is a connection that is cut. It counts what went over it.
+type cable struct {
+	cut        cut
+	agent, hub net.Conn
+
+	mu       sync.Mutex // guards all below
+	up, down int
+	broken   bool
+	reached  bool
+}
+
+// lay puts the cable between two ends.
+func lay(c cut, hub net.Conn) (*cable, net.Conn) {
+	here, there := net.Pipe()
+	l := &cable{cut: c, agent: there, hub: hub}
+	go l.carry(true, l.agent, l.hub, &l.up)
+	go l.carry(false, l.hub, l.agent, &l.down)
+	return l, here
+}
+
+func (l *cable) end() { l.agent.Close(); l.hub.Close() }
+
+// carry moves bytes one way.
+func (l *cable) carry(up bool, from, to net.Conn, count *int) {
+	b := make([]byte, 4096)
+	for {
+		n, err := from.Read(b)
+		l.mu.Lock()
+		pass := n
+		if l.broken {
+			pass = 0
+		} else if l.cut.how != "" && up == l.cut.up && *count+n > l.cut.at {
+			pass, l.broken, l.reached = l.cut.at-*count, true, true
+			if l.cut.how == "late" && up {
+				rest := slices.Clone(b[pass:n])
+				go func() {
+					time.Sleep(lateBy)
+					to.Write(rest)
+				}()
+			}
+		}
+		*count += pass
+		broken := l.broken
+		l.mu.Unlock()
+		if pass > 0 {
+			if _, err := to.Write(b[:pass]); err != nil && !broken {
+				l.end()
+				return
+			}
+		}
+		switch {
+		case broken && l.cut.how == "reset":
+			l.end()
+			return
+		case broken && err != nil:
+			return // the other end hears nothing of it
+		case err != nil:
+			l.end()
+			return
+		}
+	}
+}
+
+// severed is the hub as the bridge of an agent, whose first connection is cut.
+func (w *town) severed(token string, c cut) *Remote {
+	w.laid = nil
+	r := w.far(token)
+	r.client.Transport = &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := w.dial(ctx, network, address)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if err != nil || w.laid != nil {
+			return conn, err
+		}
+		var here net.Conn
+		w.laid, here = lay(c, conn)
+		return here, nil
+	}}
+	return r
+}
+
+// bare is the text between the marks of a frame.
+func bare(framed string) string {
+	_, rest, _ := strings.Cut(framed, "\n")
+	return rest[:max(0, strings.LastIndex(rest, "\n"))]
+}
+
+// ordeal is something that an agent does whose connection is cut at one place, and that must come out as if it had not been.
+type ordeal struct {
+	name string
+	// try does it for the nth time, by a bridge that is cut.
+	try func(w *town, n int, far *Remote) error
+	// judge looks at what came of n tries, by the agents' own records.
+	judge func(w *town, n int) error
+}
+
+func text(n int) string { return fmt.Sprintf("message %d", n) }
+
+// next takes the one message that must be there.
+func (w *town) next(far *Remote, n int, wait time.Duration) error {
+	res, err := far.Check(w.ctx, bridge.Caller{}, bridge.CheckRequest{Ack: w.receipt, Wait: wait})
+	if err != nil {
+		return err
+	}
+	if len(res.Messages) != 1 || bare(res.Messages[0].Text) != text(n) {
+		return fmt.Errorf("got %d messages, %+v; want %q", len(res.Messages), res.Messages, text(n))
+	}
+	w.receipt = res.Receipt
+	return nil
+}
+
+func (w *town) tell(n int) error {
+	_, err := w.svc.Send(w.ctx, w.alpha, bridge.SendRequest{Message: text(n)})
+	return err
+}
+
+// allAcked reports whether beta acked all but the newest.
+func (w *town) allAcked(int) error {
+	if err := w.svc.Ack(w.ctx, w.betaFar, w.receipt, bridge.Explicit); err != nil {
+		return err
+	}
+	res, err := w.svc.Partners(w.ctx, w.alpha, bridge.PartnersRequest{})
+	for _, d := range res.Deliveries {
+		if d.State != bridge.Acked {
+			return fmt.Errorf("%s is %s, want acked", d.Message, d.State)
+		}
+	}
+	return err
+}
+
+var ordeals = []ordeal{
+	{
+		name: "send",
+		try: func(w *town, n int, far *Remote) error {
+			res, err := far.Send(w.ctx, bridge.Caller{}, bridge.SendRequest{Message: text(n)})
+			if err == nil && res.Duplicate {
+				return errors.New("it is called a duplicate, and was sent once")
+			}
+			return err
+		},
+		judge: func(w *town, n int) error {
+			list, err := w.svc.Messages(w.ctx, w.id, 0, 0)
+			for i, m := range list {
+				if m.Text != text(i) {
+					return fmt.Errorf("message %d is %q", i, m.Text)
+				}
+			}
+			if len(list) != n {
+				return fmt.Errorf("%d messages, want %d", len(list), n)
+			}
+			return err
+		},
+	},
+	{
+		name: "check", try: func(w *town, n int, far *Remote) error { return errors.Join(w.tell(n), w.next(far, n, 0)) }, judge: (*town).allAcked,
+	},
+	{
+		// What was on its way when the agent gave up must not take what came since.
+		name: "check and check", judge: (*town).allAcked,
+		try: func(w *town, n int, far *Remote) error {
+			err := errors.Join(w.tell(2*n), w.next(far, 2*n, 0), w.tell(2*n+1))
+			time.Sleep(2 * lateBy)
+			return errors.Join(err, w.next(far, 2*n+1, 0))
+		},
+	},
+	{
+		name: "wait", judge: (*town).allAcked,
+		try: func(w *town, n int, far *Remote) error {
+			ended := make(chan error)
+			go func() { ended <- w.next(far, n, time.Minute) }()
+			time.Sleep(20 * time.Second)
+			return errors.Join(w.tell(n), <-ended)
+		},
+	},
+	{
+		name: "claim",
+		try: func(w *town, n int, far *Remote) error {
+			added, err := w.svc.AddTask(w.ctx, w.alpha, bridge.AddTaskRequest{Title: text(n)})
+			if err != nil {
+				return err
+			}
+			res, err := far.ClaimTask(w.ctx, bridge.Caller{}, bridge.ClaimTaskRequest{})
+			if err != nil {
+				return err
+			}
+			if res.Task == nil || res.Task.ID != added.Task || res.Task.Attempts != 1 || res.Again {
+				return fmt.Errorf("claimed %+v, want %s, as if it had never been claimed before", res, added.Task)
+			}
+			q := bridge.UpdateTaskRequest{Task: res.Task.ID, Action: bridge.CompleteTask, LeaseToken: res.LeaseToken, Result: "done"}
+			_, err = far.UpdateTask(w.ctx, bridge.Caller{}, q)
+			return err
+		},
+		judge: func(w *town, n int) error {
+			res, err := w.svc.ListTasks(w.ctx, w.alpha, bridge.ListTasksRequest{State: bridge.TaskDone, Limit: 100})
+			if err == nil && len(res.Tasks) != min(n, 100) {
+				return fmt.Errorf("%d tasks done, want %d", len(res.Tasks), n)
+			}
+			return err
+		},
+	},
+	{
+		name: "complete",
+		try: func(w *town, n int, far *Remote) error {
+			if _, err := w.svc.AddTask(w.ctx, w.alpha, bridge.AddTaskRequest{Title: text(n)}); err != nil {
+				return err
+			}
+			lease, err := w.svc.ClaimTask(w.ctx, w.betaFar, bridge.ClaimTaskRequest{})
+			if err != nil {
+				return err
+			}
+			res, err := far.UpdateTask(w.ctx, bridge.Caller{}, bridge.UpdateTaskRequest{Task: lease.Task.ID, Action: bridge.CompleteTask, LeaseToken: lease.LeaseToken, Result: "done"})
+			if err == nil && res.Task.State != bridge.TaskDone {
+				return fmt.Errorf("it is %s", res.Task.State)
+			}
+			return err
+		},
+	},
+	{
+		name: "add a task",
+		try: func(w *town, n int, far *Remote) error {
+			_, err := far.AddTask(w.ctx, bridge.Caller{}, bridge.AddTaskRequest{Title: text(n)})
+			return err
+		},
+		judge: func(w *town, n int) error {
+			v, err := w.svc.Show(w.ctx, w.id)
+			if err == nil && v.Tasks[bridge.TaskOpen] != n {
+				return fmt.Errorf("%d tasks, want %d", v.Tasks[bridge.TaskOpen], n)
+			}
+			return err
+		},
+	},
+	{
+		name: "create",
+		try: func(w *town, n int, far *Remote) error {
+			res, err := far.Create(w.ctx, bridge.Caller{}, bridge.CreateRequest{Title: text(n), Partners: []bridge.Partner{{Name: "alpha"}}})
+			if err != nil {
+				return err
+			}
+			_, err = w.svc.Join(w.ctx, w.alpha, bridge.JoinRequest{Code: res.Invites[0].Code})
+			return err
+		},
+		judge: func(w *town, n int) error {
+			list, err := w.svc.List(w.ctx, true)
+			if err == nil && len(list) != n+1 {
+				return fmt.Errorf("%d conversations, want %d", len(list), n+1)
+			}
+			return err
+		},
+	},
+	{
+		name: "join",
+		try: func(w *town, n int, far *Remote) error {
+			made, err := w.svc.Create(w.ctx, w.alpha, bridge.CreateRequest{Title: text(n), Partners: []bridge.Partner{{Name: "beta"}}})
+			if err != nil {
+				return err
+			}
+			res, err := far.Join(w.ctx, bridge.Caller{}, bridge.JoinRequest{Code: made.Invites[0].Code})
+			if err == nil && (res.Conversation != made.Conversation || res.You.Name != "beta") {
+				return fmt.Errorf("joined %+v", res)
+			}
+			return err
+		},
+	},
+}
+
+// What an agent does comes out the same wherever and however its connection breaks: done once, and nothing lost.
+func TestCuts_NothingIsLostAndNothingIsDoneTwice(t *testing.T) {
+	for _, o := range ordeals {
+		for _, how := range cuts {
+			t.Run(o.name+", "+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { o.run(t, how) })
+			})
+		}
+	}
+}
+
+// run cuts the first connection of one try after the other, further and further on, until a whole one goes through.
+func (o ordeal) run(t *testing.T, how string) {
+	w := newTownFor(t, func(c *bridge.Config) { c.Limits, c.LoopGuard, c.TokenTTL = bridge.NoLimits, false, 300*time.Hour })
+	w.startAll()
+	t.Cleanup(w.stop)
+	n := 0
+	const stride = 7 // 1 passes, too, and takes ten times as long
+	for _, up := range []bool{true, false} {
+		for at := 0; ; at += stride {
+			c := cut{up, at, how}
+			far := w.severed(w.token, c)
+			if err := o.try(w, n, far); err != nil {
+				t.Fatalf("%s: %v", c, err)
+			}
+			n++
+			synctest.Wait()
+			time.Sleep(2 * lateBy) // and now it arrives
+			bye, cancel := context.WithTimeout(w.ctx, farewell)
+			far.forget(w.receipt)
+			if err := far.Close(bye, bridge.Caller{}); err != nil {
+				t.Fatalf("%s: close: %v", c, err)
+			}
+			cancel()
+			w.laid.end()
+			if !w.laid.reached {
+				break
+			}
+		}
+	}
+	if n < 20 {
+		t.Fatalf("only %d cuts", n)
+	}
+	if o.judge == nil {
+		return
+	}
+	if err := o.judge(w, n); err != nil {
+		t.Error(err)
+	}
+}
