@@ -91,6 +91,12 @@ func (p *program) create(ctx context.Context, b agentBridge, c bridge.Caller, q 
 		}
 		p.table(rows...)
 		p.tell("give each partner its code; on this machine an agent of that name can join without: agentbridge join --as %s", res.Invites[0].Name)
+		if at, ok := bridge.CodeHub(res.Invites[0].Code); ok {
+			p.tell("on another machine: agentbridge join, which asks for the code, and in the client, for example:")
+			for _, i := range res.Invites {
+				p.tell("  %s", addLine(i.Name, at.URL))
+			}
+		}
 	})
 	p.unread(res.Unread)
 	return err

@@ -39,7 +39,7 @@ func (p *program) examineHub(ctx context.Context, conf *config, server string, d
 	ctx, cancel := context.WithTimeout(ctx, hubTime)
 	defer cancel()
 	base := strings.TrimSuffix(strings.TrimSuffix(server, "/"), "/mcp")
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base, "/")+"/healthz", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base, "/")+"/readyz", nil)
 	if err != nil {
 		d.bad("hub", bridge.Errorf(bridge.Invalid, "the hub's address: %w", err).WithHint("write it like https://hub.example"))
 		return

@@ -79,7 +79,7 @@ func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (*open
 	}
 	svc, err := bridge.New(ctx, b.store, bridge.Options{
 		Config: conf.Bridge, Keys: b.ring, Reload: p.reload(b.file), Scanner: scanner, Dead: b.store.Dead, Log: p.log,
-		Signer: signer, Witness: p.witness(conf.Data, b.path),
+		Signer: signer, Witness: p.witness(conf.Data, b.path), Address: p.announced(conf.Data),
 	})
 	if err != nil {
 		return nil, errors.Join(err, b.store.Close())

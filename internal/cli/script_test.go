@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,7 +43,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("DATA", filepath.Join(env.WorkDir, "xdg", "agentbridge"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("NO_COLOR", "1")
-			return nil
+			return freePort(env)
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "tmpfs" { // whether this user may mount one
@@ -65,6 +66,17 @@ func TestScript(t *testing.T) {
 		},
 		RequireUniqueNames: true,
 	})
+}
+
+// freePort sets PORT to a port where nobody listens.
+func freePort(env *testscript.Env) error {
+	l, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	env.Setenv("PORT", port)
+	return errors.Join(err, l.Close())
 }
 
 // exits CODE COMMAND… runs a command and wants that exit status. A refusal must also have a hint.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"path"
@@ -17,52 +18,76 @@ import (
 )
 
 func (p *program) serveCommand() *cobra.Command {
+	var f hubFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "A hub: the same tools over HTTP, for clients of this machine",
-		Long: `A hub: MCP over streamable HTTP at /mcp. Every request needs the bearer token of an agent: agentbridge token new --name NAME prints one.
-/healthz says whether all is well, and /metrics is for Prometheus: both answer this machine, without a token.
-It listens on a loopback address only, because what it says is not encrypted.`,
-		Args: count(0, 0, "none"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return p.serve(cmd.Context()) },
+		Short: "A hub: the same tools over HTTP, for clients of this machine and of others",
+		Long: `A hub: MCP over streamable HTTP at /mcp. Every request needs the bearer token of an agent. On another machine agentbridge join gets one
+for a code of agentbridge create; for a client without agentbridge, agentbridge token new --name NAME prints one.
+
+On a loopback address it speaks in clear. On every other it speaks TLS: with the certificate of --tls-cert and --tls-key, which is read
+anew when the files change, or with one that it makes for itself and that the codes of invites tell by its fingerprint. With
+--behind-proxy it speaks in clear everywhere, to a proxy that ends TLS; nobody else may reach it then.
+
+/readyz says whether it takes work. /healthz says whether all is well, and /metrics is for Prometheus: both answer this machine alone.`,
+		Example: "  agentbridge serve\n  agentbridge serve --listen 0.0.0.0:7483\n  agentbridge serve --listen 0.0.0.0:443 --tls-cert hub.pem --tls-key hub.key --url https://hub.example",
+		Args:    count(0, 0, "none"),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.serve(cmd.Context(), f) },
 	}
-	cmd.Flags().StringVar(&p.listen, "listen", "", "address to listen on (default 127.0.0.1:7483)")
+	flags := cmd.Flags()
+	flags.StringVar(&p.listen, "listen", "", "address to listen on (default 127.0.0.1:7483)")
+	flags.StringVar(&f.cert, "tls-cert", "", "certificate, with those that signed it, PEM")
+	flags.StringVar(&f.key, "tls-key", "", "its key, PEM")
+	flags.BoolVar(&f.behindProxy, "behind-proxy", false, "speak in clear to a proxy that ends TLS")
+	flags.StringVar(&f.url, "url", "", "where others reach the hub, as invites say it (default: what can be told from --listen and the certificate)")
+	_ = cmd.MarkFlagFilename("tls-cert")
+	_ = cmd.MarkFlagFilename("tls-key")
 	return cmd
 }
 
-func (p *program) serve(ctx context.Context) error {
+func (p *program) serve(ctx context.Context, f hubFlags) error {
 	conf, err := p.loadConfig()
 	if err != nil {
 		return err
 	}
-	listener, err := listenLocally(conf.Listen)
+	listener, cert, err := p.hubListener(conf, f)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
+	public, err := f.publicURL(listener.Addr(), cert)
+	if err != nil {
+		return err
+	}
 	o, err := p.openAt(ctx, conf, fresh)
 	if err != nil {
 		return err
 	}
 	defer o.close()
-	server := mcpserver.New(o.svc, mcpserver.Options{Version: build().Version, Log: p.log})
-	mux := http.NewServeMux()
-	mux.Handle("/mcp", server.Handler())
-	mux.Handle("/keepalive", server.KeepAlive())
-	mux.Handle(mcpserver.AgentsPath, server.Agents())
+	server := mcpserver.New(o.svc, mcpserver.Options{Version: build().Version, Log: p.log, BehindProxy: f.behindProxy, URL: public.String()})
 	dog, err := o.watchdog()
 	if err != nil {
 		return err
 	}
 	dog.Metrics, dog.Health = daemon.NewMetrics(o.svc, build().Version, p.log), daemon.NewHealth(o.svc, dog.Every, p.log)
-	mux.Handle("GET /metrics", daemon.Local(dog.Metrics.Handler()))
-	mux.Handle("GET /healthz", daemon.Local(dog.Health))
-	hub := &http.Server{Handler: straight(mux), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-
+	hub := &http.Server{
+		Handler: within(bodyWithin, straight(hubRoutes(ctx, server, dog))), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug), // what strangers do at the door is no news
+	}
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
+	gone, err := p.follow(ctx, conf.Data, func() bridge.HubAddress {
+		if cert == nil {
+			return bridge.HubAddress{URL: public.String()}
+		}
+		return cert.address(public.String(), public.Hostname())
+	})
+	if err != nil {
+		return err
+	}
+	defer gone()
 	dog.Begin(ctx)
 	wg.Go(func() { dog.Run(ctx) })
 	wg.Go(func() { daemon.KeepHeadroom(ctx) })
@@ -75,11 +100,45 @@ func (p *program) serve(ctx context.Context) error {
 			hub.Close()
 		}
 	})
-	p.tell("agentbridge: listening on http://%s/mcp", listener.Addr())
+	p.tellWhere(listener.Addr(), public.String(), cert)
 	if err := hub.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return bridge.Errorf(bridge.Unavailable, "serve: %w", err)
 	}
 	return nil
+}
+
+// maxHeader bounds the headers of a request, in bytes. The id of a task is the longest that we need.
+const maxHeader = 32 << 10
+
+// hubRoutes are the addresses of a hub.
+func hubRoutes(ctx context.Context, server *mcpserver.Server, dog *daemon.Watchdog) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", server.Handler())
+	mux.Handle("/keepalive", server.KeepAlive())
+	mux.Handle(mcpserver.AgentsPath, server.Agents())
+	mux.Handle("/join", server.Join())
+	mux.Handle("/.well-known/oauth-protected-resource", server.Metadata())
+	mux.Handle("/.well-known/oauth-protected-resource/mcp", server.Metadata())
+	mux.Handle("GET /readyz", dog.Health.Ready(ctx.Done()))
+	mux.Handle("GET /metrics", daemon.Local(dog.Metrics.Handler()))
+	mux.Handle("GET /healthz", daemon.Local(dog.Health))
+	return mux
+}
+
+// tellWhere says where the hub is. Tests and people read the first line.
+func (p *program) tellWhere(at net.Addr, public string, cert *certificate) {
+	scheme := "http"
+	if cert != nil {
+		scheme = "https"
+	}
+	p.tell("agentbridge: listening on %s://%s/mcp", scheme, at)
+	if bare := scheme + "://" + at.String(); bare != public {
+		p.tell("agentbridge: invites say %s; --url changes that", public)
+	}
+	if cert != nil {
+		now, _ := cert.get(nil)
+		p.tell("agentbridge: the certificate's key is %s", cert.fingerprintOf(*now))
+	}
 }
 
 // straight refuses addresses that the mux would put in order by a redirect, which says them again: they may hold anything.
@@ -91,22 +150,4 @@ func straight(mux http.Handler) http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
-}
-
-// listenLocally listens on a loopback address and refuses every other: tokens would cross the network in clear.
-func listenLocally(address string) (net.Listener, error) {
-	resolved, err := net.ResolveTCPAddr("tcp", address)
-	if err != nil {
-		// Not shown, nor what is said of it: the words of a secret in the wrong place are torn apart there.
-		return nil, bridge.Errorf(bridge.Invalid, "listen: there is no such address").WithHint("write it like 127.0.0.1:7483")
-	}
-	if !resolved.IP.IsLoopback() {
-		return nil, bridge.Errorf(bridge.Invalid, "listen on %s: tokens and messages would cross the network in clear", address).
-			WithHint("listen on 127.0.0.1, and let another machine in through ssh -L 7483:127.0.0.1:7483 HOST")
-	}
-	listener, err := net.ListenTCP("tcp", resolved)
-	if err != nil {
-		return nil, bridge.Errorf(bridge.Unavailable, "listen on %s: %w", address, err).WithHint("is another hub running there? choose another address with --listen")
-	}
-	return listener, nil
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 const (
 	sweepsMissed = 4               // so many intervals without a good sweep are a fault
 	healthTime   = 2 * time.Second // for a look at the store
+	readyEvery   = time.Second
 )
 
 // Health tells whether a process is fit: its store answers, and its [Watchdog] sweeps. A nil Health notes nothing.
@@ -63,6 +65,34 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	json.NewEncoder(w).Encode(state)
+}
+
+// Ready answers 200 while the process takes work and 503 otherwise, and when it is closing. It says nothing else, so anybody may ask.
+// The store is looked at once a second at most.
+func (h *Health) Ready(closing <-chan struct{}) http.Handler {
+	var mu sync.Mutex
+	var looked time.Time
+	var fit bool
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		if time.Since(looked) > readyEvery {
+			fit = h.state(context.WithoutCancel(r.Context())).Status == "ok"
+			looked = time.Now()
+		}
+		ok := fit
+		mu.Unlock()
+		select {
+		case <-closing:
+			ok = false
+		default:
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		if !ok {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
 }
 
 func (h *Health) state(ctx context.Context) healthState {

@@ -185,10 +185,14 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 // once: its owner can renew it.
 func (s *Server) challenge(w http.ResponseWriter, err error) (e *bridge.Error, status int) {
 	e = bridge.AsError(err)
-	challenge := `Bearer realm="agentbridge", error="invalid_token"`
+	realm := `Bearer realm="agentbridge"`
+	if s.opt.URL != "" {
+		realm += `, resource_metadata="` + s.opt.URL + metadataPath + `"`
+	}
+	challenge := realm + `, error="invalid_token"`
 	switch {
 	case errors.Is(err, errNoToken):
-		challenge = `Bearer realm="agentbridge"`
+		challenge = realm
 		fallthrough
 	case e.Code == bridge.Denied:
 		e = bridge.Errorf(bridge.Denied, "a valid bearer token is needed").WithHint("send that of an agent of this bridge; `agentbridge token list` shows which are valid")

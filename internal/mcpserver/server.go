@@ -30,6 +30,9 @@ type Options struct {
 	// Sessionless serves clients of the older protocol without HTTP sessions too, so that any of several hubs can answer any request.
 	Sessionless bool
 
+	// URL is where the hub is reached, without a path; empty: nothing is said of it. See [Server.Metadata].
+	URL string
+
 	// Channel makes each client on stdio a channel of Claude Code: what is said becomes a turn of its model. It is called when a client
 	// began its session, and goes on until ctx ends; whether the caller's token is good is for it to see. Clients get the older
 	// protocol then, which alone has channels. nil: no channel.
