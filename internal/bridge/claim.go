@@ -43,10 +43,7 @@ func (s *Service) ClaimTask(ctx context.Context, c Caller, q ClaimTaskRequest) (
 	defer timeout.Stop()
 	for last := q.Wait == 0; ; {
 		res, err = s.claimNow(ctx, c, q)
-		later, wait := errors.AsType[notYet](err)
-		switch {
-		case last && wait:
-			return res, later.error
+		switch wait := MayPass(err); {
 		case last || !wait && (err != nil || res.Task != nil):
 			return res, err
 		}
@@ -72,6 +69,13 @@ func (q ClaimTaskRequest) topic(c Caller) Topic {
 type notYet struct{ error }
 
 func (n notYet) Unwrap() error { return n.error }
+
+// MayPass reports whether an error of [Service.ClaimTask] is a refusal that can pass by itself: another holds the task, or it waits for
+// others.
+func MayPass(err error) bool {
+	_, ok := errors.AsType[notYet](err)
+	return ok
+}
 
 // whereIs finds the conversation of the task that a claim names, among the caller's.
 func (s *Service) whereIs(ctx context.Context, c Caller, q ClaimTaskRequest) (at ConversationID, err error) {

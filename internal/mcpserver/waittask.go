@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"agentbridge/internal/bridge"
 )
 
 // tasksExtension is the name of SEP-2663. Where a client keeps MCP tasks, a call that has to wait is one: it returns at once, the client's
@@ -150,12 +152,9 @@ func (s *Server) begin(ctx context.Context, c *call) (res result, err error) {
 	return res, err
 }
 
-// attempt makes the call without waiting. later: there is nothing yet, but it may still come.
+// attempt makes the call without waiting. later: there is nothing yet, but it may still come. Any other refusal is told: a receipt that is
+// not good would be good for nothing later.
 func (s *Server) attempt(ctx context.Context, c *call) (res result, later bool, err error) {
 	res, err = c.tool.call(s, ctx, c)
-	if err == nil || cancelled(err) {
-		return res, res.nothing, err
-	}
-	ready, refusal := c.tool.await(s, ctx, c, 0)
-	return res, !ready && refusal == nil, err
+	return res, err == nil && res.nothing || bridge.MayPass(err), err
 }
