@@ -13,7 +13,7 @@ TOOL  := go tool -modfile=tools/go.mod
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X agentbridge/internal/cli.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package test check race postgres inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
+.PHONY: help demo run build package test check matrix race postgres inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,11 @@ check: go ## quick: format, vet, staticcheck, go fix, rules of the repository
 	$(TOOL) staticcheck -tags postgres ./...
 	go fix -diff ./...
 	go test .
+
+# What differs between systems is behind build tags; doc/hub.md says what works where.
+matrix: go ## everything compiles for Windows and macOS
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 go build ./...
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
 
 # -short: a fifth of the random steps; no test is left out. GORACE: a process sleeps a second at its end otherwise, and tests start many.
 # SQLite's C, as translated, is not watched: no goroutines meet in it but by locks of ours, and it takes three quarters of the time. The
