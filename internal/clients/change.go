@@ -85,10 +85,14 @@ func (c Client) Install(p Place, s Scope, w Install) (changes []*Change, err err
 		if ch.there && bytes.Equal(ch.Before, ch.After) || !ch.there && len(ch.After) == 0 {
 			continue
 		}
-		// What the uninstall gives back: what there was before the first of our installs, with all that others did to it since.
+		// What the uninstall gives back: what there was before the first of our installs, with all that others did to it since. An
+		// agentbridge that a person put there is in it, for that person: the uninstall takes it out.
 		if ch.keep = known && ch.untouched(); !ch.keep {
-			if ch.base, err = f.remove(ch.Before, base, known, w.Name, true); err != nil {
-				return nil, err
+			ch.base = ch.Before
+			if ch.was.Path != "" {
+				if ch.base, err = f.remove(ch.Before, base, known, w.Name, true); err != nil {
+					return nil, err
+				}
 			}
 			ours := !bytes.Equal(ch.base, ch.Before)
 			ch.was.Absent = !ch.there || ours && ch.was.Absent && f.vacant(ch.base)
@@ -117,10 +121,10 @@ func (c Client) Uninstall(p Place, s Scope, w Install, hooks bool) (changes []*C
 		base, known := ch.origin()
 		switch {
 		case !ch.there: // only what was kept is left
+		case known && ch.untouched() && hooks && ch.was.Absent:
 		case known && ch.untouched() && hooks:
-			ch.After = base
-			if ch.was.Absent {
-				ch.After = nil
+			if ch.After, err = f.remove(base, nil, false, w.Name, true); err != nil {
+				return nil, err
 			}
 		default:
 			if ch.After, err = f.remove(ch.Before, base, known, w.Name, hooks); err != nil {

@@ -34,13 +34,14 @@ func (f settings) put(text, base []byte, known bool, w wish) ([]byte, error) {
 	if f.holds(tree, w) {
 		return text, nil
 	}
+	entry := f.keeping(body, tree, w)
 	clean, err := f.remove(text, base, known, w.name, true)
 	if err != nil {
 		return nil, err
 	}
 	_, body = splitMark(clean)
 	if f.servers != "" {
-		if body, err = f.putServer(body, w); err != nil {
+		if body, err = f.putServer(body, w, entry); err != nil {
 			return nil, err
 		}
 	}
@@ -64,11 +65,42 @@ func splitMark(text []byte) (mark, body []byte) {
 	return nil, text
 }
 
-func (f settings) putServer(body []byte, w wish) ([]byte, error) {
-	if !f.toml {
-		return put(body, []string{f.servers}, false, w.name, f.server(w.server))
+// keeping is the server's entry with what a person added to the one that is there: an environment with a token in it, a time-out.
+func (f settings) keeping(body []byte, tree map[string]any, w wish) (entry object) {
+	if f.servers == "" {
+		return nil
 	}
-	out := addTOML(body, []string{f.servers, w.name}, f.server(w.server))
+	entry = f.server(w.server)
+	keep := func(key string, value any) {
+		if key == "command" || key == "args" || key == "type" {
+			return
+		}
+		if i := slices.IndexFunc(entry, func(m member) bool { return m.key == key }); i >= 0 {
+			entry[i].value = value
+			return
+		}
+		entry = append(entry, member{key, value})
+	}
+	old, _ := servers(tree, f.servers)[w.name].(map[string]any)
+	if f.toml {
+		for _, key := range sortedKeys(old) {
+			keep(key, old[key])
+		}
+		return entry
+	}
+	if root, err := parseJSON(body); err == nil && root != nil && old != nil {
+		for _, it := range itemsOf(at(root, f.servers, w.name)) {
+			keep(it.key, rawJSON(body[it.value.StartOffset:it.value.EndOffset]))
+		}
+	}
+	return entry
+}
+
+func (f settings) putServer(body []byte, w wish, entry object) ([]byte, error) {
+	if !f.toml {
+		return put(body, []string{f.servers}, false, w.name, entry)
+	}
+	out := addTOML(body, []string{f.servers, w.name}, entry)
 	before, after := map[string]any{}, map[string]any{}
 	if _, err := toml.Decode(string(body), &before); err != nil {
 		return nil, notUnderstood(f.path, err)
@@ -243,7 +275,7 @@ func (f settings) remove(text, base []byte, known bool, name string, hooks bool)
 			}
 			body = out
 		}
-		return slices.Concat([]byte{}, mark, body), nil
+		return append(append([]byte{}, mark...), body...), nil // never nil, which is no file
 	}
 	var baseRoot *hujson.Value
 	if known {
@@ -293,7 +325,7 @@ func (f settings) remove(text, base []byte, known bool, name string, hooks bool)
 			}
 		}
 	}
-	return slices.Concat([]byte{}, mark, body), nil
+	return append(append([]byte{}, mark...), body...), nil // never nil, which is no file
 }
 
 // nextHook finds a hook of ours: the path of the container that it is in, and its place there. A group that holds nothing else is taken

@@ -64,11 +64,14 @@ func targetOf(path string) (string, error) {
 	return "", bridge.Errorf(bridge.Invalid, "%s: its symbolic links go round in circles", path).WithHint("remove the link")
 }
 
+// openUp is the way out where its owner does not let us write.
+const openUp = "let it be written (chmod u+w) and do the same again, or change it by hand"
+
 // writable refuses a file or a directory that its owner made read-only. A rename would not mind; its owner does.
 func writable(target string) error {
 	info, err := os.Stat(target)
 	if err == nil && info.Mode().Perm()&0o200 == 0 {
-		return bridge.Errorf(bridge.Denied, "%s is read-only", target)
+		return bridge.Errorf(bridge.Denied, "%s is read-only", target).WithHint("%s", openUp)
 	}
 	dir := filepath.Dir(target)
 	for {
@@ -80,15 +83,15 @@ func writable(target string) error {
 	}
 	switch {
 	case err != nil:
-		return bridge.Errorf(bridge.Denied, "%w", err)
+		return bridge.Errorf(bridge.Denied, "%w", err).WithHint("%s", openUp)
 	case !info.IsDir():
-		return bridge.Errorf(bridge.Denied, "%s is not a directory", dir)
+		return bridge.Errorf(bridge.Denied, "%s is not a directory", dir).WithHint("move it away, and do the same again")
 	case info.Mode().Perm()&0o200 == 0:
-		return bridge.Errorf(bridge.Denied, "directory %s is read-only", dir)
+		return bridge.Errorf(bridge.Denied, "directory %s is read-only", dir).WithHint("%s", openUp)
 	}
 	f, err := os.CreateTemp(dir, ".agentbridge-*")
 	if err != nil {
-		return bridge.Errorf(bridge.Denied, "%w", err)
+		return bridge.Errorf(bridge.Denied, "%w", err).WithHint("%s", openUp)
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }

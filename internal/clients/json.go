@@ -19,8 +19,11 @@ type object []member
 
 type member struct {
 	key   string
-	value any // string, bool, int, object or []any
+	value any // string, bool, int, object, []any or rawJSON; in TOML what its decoder gives, too
 }
+
+// rawJSON is a value as it stands in a text.
+type rawJSON string
 
 func words(list []string) []any {
 	out := []any{}

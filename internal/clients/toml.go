@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -129,7 +130,7 @@ func addTOML(text []byte, path []string, table object) []byte {
 	}
 	b.WriteString("[" + tomlName(path) + "]" + newline)
 	for _, m := range table {
-		b.WriteString(m.key + " = ")
+		b.WriteString(tomlName([]string{m.key}) + " = ")
 		writeTOML(&b, m.value)
 		b.WriteString(newline)
 	}
@@ -158,6 +159,22 @@ func writeTOML(b *strings.Builder, value any) {
 			writeTOML(b, e)
 		}
 		b.WriteByte(']')
+	case map[string]any:
+		b.WriteByte('{')
+		for i, key := range sortedKeys(v) {
+			b.WriteString(pick(i == 0, " ", ", ") + tomlName([]string{key}) + " = ")
+			writeTOML(b, v[key])
+		}
+		b.WriteString(pick(len(v) == 0, "}", " }"))
+	case []map[string]any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = v[i]
+		}
+		writeTOML(b, list)
+	case float64:
+		text := strconv.FormatFloat(v, 'f', -1, 64)
+		b.WriteString(text + pick(strings.Trim(text, "-0123456789") == "", ".0", ""))
 	default:
 		fmt.Fprint(b, v)
 	}
