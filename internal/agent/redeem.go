@@ -26,10 +26,13 @@ const (
 // to make and keep: what fails on the way is tried again with it for some seconds, and may be tried again with it later, as long as
 // the code says; see [bridge.Service.Redeem]. A code that says nothing of a hub is [bridge.Invalid].
 func Redeem(ctx context.Context, code, nonce string) (res bridge.RedeemResult, at bridge.HubAddress, err error) {
-	at, ok := bridge.CodeHub(code)
-	if !ok {
+	at, _, ok := bridge.CodeHub(code)
+	switch {
+	case !bridge.WholeCode(code):
+		return res, at, bridge.Errorf(bridge.Invalid, "that is no join code, or not all of one").WithHint("copy it from abi1_ to its last character; it is not used up")
+	case !ok:
 		return res, at, bridge.Errorf(bridge.Invalid, "the code does not say where its hub is").
-			WithHint("paste all of it; a code made where no hub runs is for agents of that machine")
+			WithHint("it was made where no hub runs, so it is for agents of that machine; have one made while `agentbridge serve` runs there")
 	}
 	u, err := hubURL(at.URL)
 	if err != nil {

@@ -51,7 +51,7 @@ func (r *room) invite(p Partner, seats int) (code InviteCode, err error) {
 		return code, err
 	}
 	r.all = append(slices.DeleteFunc(r.all, func(o Member) bool { return o.Name == m.Name }), m)
-	code = InviteCode{Name: p.Name, Code: encodeCode(raw, r.s.address()), ExpiresAt: i.ExpiresAt}
+	code = InviteCode{Name: p.Name, Code: encodeCode(raw, p.Name, r.s.address()), ExpiresAt: i.ExpiresAt}
 	return code, r.record(r.me.Name, "invite", p.Name, facts{"rank": string(m.Rank), "invite": i.ID, "expires": stamp(i.ExpiresAt)})
 }
 

@@ -156,11 +156,16 @@ func TestRedeem_AnAddressThatTriesTooManyCodesIsTurnedAway(t *testing.T) {
 func TestCode_SaysWhereItsHubIs(t *testing.T) {
 	w := newWorld(t, atHub)
 	code, _ := w.invited(w.agent("alpha"))
-	if got, ok := bridge.CodeHub(code); !ok || got != hubHere {
-		t.Errorf("CodeHub = %+v, %v", got, ok)
+	if got, name, ok := bridge.CodeHub(code); !ok || got != hubHere || name != "beta" {
+		t.Errorf("CodeHub = %+v, %q, %v", got, name, ok)
 	}
-	if got, ok := bridge.CodeHub("  " + code[:20] + "\n " + code[20:] + "\n"); !ok || got != hubHere {
-		t.Errorf("wrapped, CodeHub = %+v, %v", got, ok)
+	if got, name, ok := bridge.CodeHub("  " + code[:20] + "\n " + code[20:] + "\n"); !ok || got != hubHere || name != "beta" {
+		t.Errorf("wrapped, CodeHub = %+v, %q, %v", got, name, ok)
+	}
+	for n := range len(code) { // pasted from a line that was cut off: it must not lead elsewhere
+		if got, _, ok := bridge.CodeHub(code[:n]); ok {
+			t.Errorf("its first %d characters say %+v", n, got)
+		}
 	}
 	if clean := w.Redact("here is " + code); strings.Contains(clean, code[6:]) {
 		t.Errorf("a code is shown: %s", clean)
@@ -170,11 +175,11 @@ func TestCode_SaysWhereItsHubIs(t *testing.T) {
 	}
 	bare := newWorld(t)
 	code, _ = bare.invited(bare.agent("alpha"))
-	if got, ok := bridge.CodeHub(code); ok {
+	if got, _, ok := bridge.CodeHub(code); ok {
 		t.Errorf("a code without a hub says %+v", got)
 	}
 	for _, bad := range []string{"", "abi1_AAAA", code + "AQ", code + "AQAA"} {
-		if got, ok := bridge.CodeHub(bad); ok {
+		if got, _, ok := bridge.CodeHub(bad); ok {
 			t.Errorf("%q says %+v", bad, got)
 		}
 	}

@@ -85,19 +85,28 @@ func (p *program) create(ctx context.Context, b agentBridge, c bridge.Caller, q 
 	}
 	err = p.answer(res, func() {
 		p.printf("%s  you are %s; it ends %s\n\n", res.Conversation, who(res.You.Name, res.You.Rank, res.You.Role), when(res.ExpiresAt))
+		if _, _, ok := bridge.CodeHub(res.Invites[0].Code); ok {
+			p.showHubInvites(res.Invites)
+			return
+		}
 		rows := [][]string{{"PARTNER", "JOIN CODE", "GOOD UNTIL"}}
 		for _, i := range res.Invites {
 			rows = append(rows, []string{i.Name, i.Code, when(i.ExpiresAt)})
 		}
 		p.table(rows...)
 		p.tell("give each partner its code; on this machine an agent of that name can join without: agentbridge join --as %s", res.Invites[0].Name)
-		if at, ok := bridge.CodeHub(res.Invites[0].Code); ok {
-			p.tell("on another machine: agentbridge join, which asks for the code, and in the client, for example:")
-			for _, i := range res.Invites {
-				p.tell("  %s", addLine(i.Name, at.URL))
-			}
-		}
 	})
 	p.unread(res.Unread)
 	return err
+}
+
+// showHubInvites shows what each partner types, on any machine that reaches the hub. The code is a word of its own, and pasted where it is
+// asked for: what is on a command line can be seen by others.
+func (p *program) showHubInvites(invites []bridge.InviteCode) {
+	for _, i := range invites {
+		p.printf("%s, until %s\n", p.style(bold, i.Name), when(i.ExpiresAt))
+		p.printf("  agentbridge join                 asks for this code:\n\n%s\n\n", i.Code)
+		p.printf("  %s\n\n", addLine(nil, i.Name))
+	}
+	p.tell("give each partner its code, by a way that only it reads; each is good once. On this machine an agent of that name can join without: agentbridge join --as %s", invites[0].Name)
 }

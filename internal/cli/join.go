@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"strings"
 
@@ -17,11 +19,13 @@ func (p *program) joinCommand() *cobra.Command {
 		Use:   "join [CODE]",
 		Short: "Join a conversation with the code of an invite, here or at a hub",
 		Long: `Join a conversation with the code of an invite. The code says where it is good: in the store of this machine, or at a hub. At a hub you
-become a new agent, whose token is kept on this machine and never shown.
+become a new agent, whose token is kept on this machine and never shown; where the agent of that name is at the hub already, it takes a
+further seat.
 
-Without a code it is the invite addressed to your name on this machine. Where there is none, it asks for the code and does not show
-it: so it stays out of the shell's history and of the list of processes. With - the code is read from stdin.`,
-		Example: "  agentbridge join\n  agentbridge join --as beta\n  pass show code | agentbridge join -",
+Without a code it asks for one and does not show it: so it stays out of the shell's history and of the list of processes. Where there is no
+terminal it reads the code from stdin. An empty answer takes the invite addressed to your name on this machine, and so does --as NAME at
+once, where this machine has a store. With - the code is read from stdin in any case.`,
+		Example: "  agentbridge join\n  agentbridge join --as beta\n  pass show code | agentbridge join",
 		Args:    count(0, 1, "one code, or none for the invite addressed to you"),
 	}
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "which of several invites, where no code is given")
@@ -43,46 +47,71 @@ it: so it stays out of the shell's history and of the list of processes. With - 
 		if q.Code, err = p.codeGiven(conf, args); err != nil {
 			return err
 		}
-		switch anew, err := p.isNew(conf, q.Code); {
-		case err != nil:
+		if err := p.placeable(conf, q.Code); err != nil {
 			return err
-		case !anew:
+		}
+		at, name, ok := bridge.CodeHub(q.Code)
+		if !ok || p.server != "" || os.Getenv(tokenVariable) != "" || at == p.announced(conf.Data)() {
 			return asAgent(cmd, args)
 		}
 		if len(args) == 1 && args[0] != "-" {
-			p.tell("note: the code was on the command line, where others can see it; agentbridge join asks for it")
+			p.tell("note: the code was on the command line, where others can see it, and in the shell's history; agentbridge join asks for it")
 		}
-		return p.joinHub(cmd.Context(), conf, q.Code)
+		return p.joinHub(cmd.Context(), conf, q.Code, at, name)
 	}
 	return cmd
 }
 
-// isNew reports whether a code is for a hub where the agent is not yet, so that it becomes a new one there.
-func (p *program) isNew(conf *config, code string) (bool, error) {
-	at, ok := bridge.CodeHub(code)
-	if !ok || p.server != "" || at == p.announced(conf.Data)() {
-		return false, nil
+// placeable refuses a code that cannot be meant for this machine, which has no store, and says of no hub where it could be.
+func (p *program) placeable(conf *config, code string) error {
+	path, err := conf.storePath()
+	if _, _, ok := bridge.CodeHub(code); code == "" || ok || p.server != "" || err == nil && fileIsThere(path) {
+		return nil
 	}
-	if p.as == "" || checkFileName(p.as) != nil {
-		return true, nil
+	if !bridge.WholeCode(code) {
+		return notWhole()
 	}
-	known, ok, err := p.hubOf(conf, p.as)
-	return !ok || !sameHub(known.URL, at.URL), err
+	return bridge.Errorf(bridge.Invalid, "the code does not say where its hub is, and there is no store on this machine").
+		WithHint("it was made where no hub ran; have another made while `agentbridge serve` runs there, or name the store's directory with --data DIR")
 }
 
-// codeGiven is the code that a person gave, by argument, on stdin, or because we asked; empty: none.
+func notWhole() error {
+	return bridge.Errorf(bridge.Invalid, "that is no join code, or not all of one").WithHint("copy it from abi1_ to its last character; it is not used up")
+}
+
+// maxCode is how much is read of what should be a code, in bytes, and in lines.
+const (
+	maxCode      = 4 << 10
+	maxCodeLines = 20
+)
+
+// codeGiven is the code that a person gave, by argument, on stdin, or because we asked; empty: none, so it is the invite addressed to us.
 func (p *program) codeGiven(conf *config, args []string) (code string, err error) {
-	if len(args) == 1 {
-		if code, err = p.text(args[0]); err == nil && strings.TrimSpace(code) == "" {
-			err = bridge.Errorf(bridge.Invalid, "the code is empty").WithHint("leave it out to take the invite addressed to your name")
+	path, err := conf.storePath()
+	store := err == nil && fileIsThere(path) && p.server == ""
+	if p.as != "" && checkFileName(p.as) == nil {
+		_, away, err := p.hubOf(conf, p.as)
+		store = store && !away && err == nil // a hub has no invites for names
+	}
+	switch in, ok := p.stdin.(*os.File); {
+	case len(args) == 1 && args[0] != "-":
+		code = args[0]
+	case len(args) == 0 && p.as != "" && store:
+		return "", nil
+	case ok && isTerminal(in):
+		if code, err = p.askCode(in); err == nil && code == "" && len(args) == 0 && store {
+			return "", nil
 		}
-		return code, err
+	default:
+		text, broken := io.ReadAll(io.LimitReader(p.stdin, maxCode))
+		if code, err = string(text), broken; err == nil && strings.TrimSpace(code) == "" && len(args) == 0 && store {
+			return "", nil
+		}
 	}
-	in, ok := p.stdin.(*os.File)
-	if path, err := conf.storePath(); err == nil && fileIsThere(path) || !ok || !isTerminal(in) {
-		return "", nil // the invite addressed to us
+	if err == nil && strings.TrimSpace(code) == "" {
+		err = bridge.Errorf(bridge.Invalid, "no code was given").WithHint("whoever created the conversation has it: type agentbridge join and paste it, or give it on stdin")
 	}
-	return p.askCode(in)
+	return code, err
 }
 
 func fileIsThere(path string) bool {
@@ -90,15 +119,28 @@ func fileIsThere(path string) bool {
 	return err == nil
 }
 
-// askCode asks for a code on the terminal, and does not show it.
-func (p *program) askCode(in *os.File) (string, error) {
+// askCode asks for a code on the terminal, and does not show it. One that was wrapped where it came from is several lines, and what is not
+// read of it would be typed into the shell.
+func (p *program) askCode(in *os.File) (code string, err error) {
 	p.out.Flush()
-	_, _ = p.stderr.Write([]byte("paste the join code (it is not shown), and press Enter: "))
-	typed, err := term.ReadPassword(int(in.Fd()))
-	p.tell("")
-	code := strings.TrimSpace(string(typed))
-	if err != nil || code == "" {
-		return "", bridge.Errorf(bridge.Invalid, "no code was given").WithHint("whoever created the conversation has it; it can also be read from stdin: agentbridge join -")
+	was, err := term.MakeRaw(int(in.Fd())) // before we ask, so that not even the fastest paste is shown
+	if err != nil {
+		return "", bridge.Errorf(bridge.Unavailable, "read the terminal: %w", err).WithHint("give the code on stdin: agentbridge join -")
+	}
+	defer term.Restore(int(in.Fd()), was)
+	line := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{in, p.stderr}, "")
+	prompt := "paste the join code (it is not shown), and press Enter: "
+	for range maxCodeLines {
+		typed, err := line.ReadPassword(prompt)
+		typed = strings.TrimSpace(typed)
+		code += typed
+		if typed == "" || err != nil && !errors.Is(err, term.ErrPasteIndicator) || bridge.WholeCode(code) || len(code) > maxCode {
+			break
+		}
+		prompt = "that is not all of it yet; paste the rest, or press Enter to leave it at that: "
 	}
 	return code, nil
 }

@@ -63,6 +63,7 @@ func TestScript(t *testing.T) {
 			"deaf":       deaf,
 			"detached":   detached,
 			"typed":      typed,
+			"pasted":     pasted,
 		},
 		RequireUniqueNames: true,
 	})

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -32,6 +33,25 @@ func terminal() (ours, theirs *os.File, err error) {
 
 // typed CODE COMMAND… runs a command on a terminal of its own, as a person would.
 func typed(ts *testscript.TestScript, neg bool, args []string) {
+	atTerminalOf(ts, args, func([]byte) string { return "" })
+}
+
+// pasted FILE CODE COMMAND… runs a command on a terminal of its own and pastes a file into it once it asks. What is shown is left in the
+// file "shown".
+func pasted(ts *testscript.TestScript, neg bool, args []string) {
+	text, asked := ts.ReadFile(args[0]), false
+	shown := atTerminalOf(ts, args[1:], func(shown []byte) string {
+		if asked || !bytes.HasSuffix(shown, []byte(": ")) {
+			return ""
+		}
+		asked = true
+		return strings.ReplaceAll(text, "\n", "\r") + "\r"
+	})
+	ts.Check(os.WriteFile(ts.MkAbs("shown"), shown, 0o600))
+}
+
+// atTerminalOf runs a command on a terminal and types what answer gives for what is shown so far.
+func atTerminalOf(ts *testscript.TestScript, args []string, answer func(shown []byte) string) []byte {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	ours, theirs, err := terminal()
@@ -40,17 +60,27 @@ func typed(ts *testscript.TestScript, neg bool, args []string) {
 	cmd := command(ts, args[1:])
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
-	var shown bytes.Buffer
+	var shown []byte
 	read := make(chan struct{})
-	go func() { // ends with an error once the other end is closed everywhere
-		io.Copy(&shown, ours)
-		close(read)
+	go func() {
+		defer close(read)
+		for chunk := make([]byte, 4096); ; {
+			n, err := ours.Read(chunk)
+			if err != nil {
+				return // the other end is closed everywhere
+			}
+			shown = append(shown, chunk[:n]...)
+			if keys := answer(shown); keys != "" {
+				io.WriteString(ours, keys)
+			}
+		}
 	}()
 	err = cmd.Run()
 	theirs.Close()
 	<-read
-	ts.Logf("%s", shown.String())
-	wantStatus(ts, want, err, shown.String())
+	ts.Logf("%s", shown)
+	wantStatus(ts, want, err, string(shown))
+	return shown
 }
 
 func TestStyle_IsPlainWhereNobodyLooks(t *testing.T) {

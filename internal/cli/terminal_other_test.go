@@ -8,3 +8,7 @@ import "github.com/rogpeppe/go-internal/testscript"
 func typed(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("no pseudo-terminal here")
 }
+
+func pasted(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Fatalf("no pseudo-terminal here")
+}
