@@ -43,6 +43,7 @@ type patient struct {
 	environ    []string
 	flags      map[string]string
 	as, server string
+	bears      string    // the agent whose token the client gives its server; empty: none, or it is not known here
 	running    *exec.Cmd // the server; what it left behind is ended with it
 }
 
@@ -89,9 +90,15 @@ func (pt *patient) refuse(kind, what string, err *bridge.Error) {
 	pt.d.Findings = append(pt.d.Findings, finding{What: pt.what + what, Kind: kind, Says: kind + ": " + masked(err.Message), Hint: err.Hint})
 }
 
-// again is what puts a right installation into the client's settings.
+// again is what puts a right installation into the client's settings, for the same agent and the same store.
 func (pt *patient) again() string {
-	return "agentbridge install " + pt.Client + " --scope " + string(pt.Scope)
+	line := "agentbridge install " + pt.Client + " --scope " + string(pt.Scope)
+	for _, flag := range [][2]string{{"as", pt.as}, {"data", pt.flags["data"]}, {"store", pt.flags["store"]}, {"config", pt.flags["config"]}} {
+		if flag[1] != "" {
+			line += " --" + flag[0] + " " + quoted(flag[1])
+		}
+	}
+	return line
 }
 
 // command looks whether the command of the server can be started, and is this agentbridge.

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +35,7 @@ func (pt *patient) hooks(ctx context.Context, s *scene, env []string, dir, off s
 		pt.refuse(deafness, ", hooks", bridge.Errorf(bridge.Invalid, "its hooks are turned off by %s", off).WithHint("take that out of the file"))
 		return
 	}
+	pt.lacking()
 	hookEnv := append(slices.DeleteFunc(os.Environ(), ofProject), env[len(pt.environ):]...) // hooks get all that the client has
 	silent := map[int]bool{}
 	for i, h := range pt.Hooks {
@@ -49,6 +52,22 @@ func (pt *patient) hooks(ctx context.Context, s *scene, env []string, dir, off s
 	}
 }
 
+// lacking tells which hooks are not there. Without one at a turn's end, or one that waits, nothing wakes a model that stopped.
+func (pt *patient) lacking() {
+	lacks := strings.Join(pt.Lacks(), ", ")
+	stops := slices.ContainsFunc(pt.Hooks, func(h clients.InstalledHook) bool {
+		hook, err := clients.ParseHook(pt.Client, h.Event)
+		return h.Waits() || err == nil && hook.Event == clients.TurnEnd
+	})
+	switch {
+	case lacks == "":
+	case stops:
+		pt.d.good(pt.what+", hooks", "none for %s; %s puts them there", lacks, pt.again())
+	default:
+		pt.refuse(deafness, ", hooks", bridge.Errorf(bridge.NotFound, "nothing wakes a model that stopped: there is none for %s", lacks).WithHint("%s", pt.again()))
+	}
+}
+
 func ofProject(e string) bool {
 	name, _, _ := strings.Cut(e, "=")
 	return strings.HasSuffix(name, "_PROJECT_DIR") || name == tokenVariable
@@ -57,16 +76,9 @@ func ofProject(e string) bool {
 // silent reports whether a hook says nothing while nothing is unread.
 func (pt *patient) silent(ctx context.Context, s *scene, h clients.InstalledHook, env []string, dir string) bool {
 	name := ", hook " + h.Event
-	for i, word := range strings.Fields(h.Command) {
-		if as, ok := strings.CutPrefix(word, "--as"); ok {
-			if as = strings.TrimPrefix(as, "="); as == "" && i+1 < len(strings.Fields(h.Command)) {
-				as = strings.Fields(h.Command)[i+1]
-			}
-			if as != pt.as && pt.as != "" {
-				pt.refuse(deafness, name, bridge.Errorf(bridge.Invalid, "it looks for messages to %s, and the server is %s", as, pt.as).WithHint("%s", pt.again()))
-				return false
-			}
-		}
+	if e := pt.otherAgent(h, dir); e != nil {
+		pt.refuse(deafness, name, e)
+		return false
 	}
 	out, _, err := pt.run(ctx, s, h, env, dir, h.Waits())
 	switch {
@@ -76,6 +88,27 @@ func (pt *patient) silent(ctx context.Context, s *scene, h clients.InstalledHook
 		pt.refuse(deafness, name, bridge.Errorf(bridge.Invalid, "`%s` in %s talks with nothing unread: %.200s", h.Command, h.File, out).WithHint("%s", pt.again()))
 	}
 	return err == nil && out == ""
+}
+
+// otherAgent is why a hook looks for messages to another agent than the server's. The trial does not show that: it gives both a token of
+// its own.
+func (pt *patient) otherAgent(h clients.InstalledHook, dir string) *bridge.Error {
+	servers, hooks := variableOf(pt.environ, tokenVariable), os.Getenv(tokenVariable)
+	name, here := h.Agent(), agentName(filepath.Base(dir))
+	switch {
+	case servers == hooks && (servers != "" || name == pt.as || pt.Scope == clients.Project && cmp.Or(name, here) == cmp.Or(pt.as, here)):
+		return nil
+	case servers == hooks:
+		who := func(as string) string { return cmp.Or(as, "each directory's own agent") }
+		return bridge.Errorf(bridge.Invalid, "it looks for messages to %s, and the server is %s", who(name), who(pt.as)).WithHint("%s", pt.again())
+	case hooks != "":
+		return bridge.Errorf(bridge.Invalid, "it looks for messages to the agent of %s, which the client does not hand on to its server", tokenVariable).
+			WithHint("write %s into the server's env in %s, too", tokenVariable, pt.File)
+	case name == "" || name != pt.bears:
+		return bridge.Errorf(bridge.Invalid, "its server gets a token, and the hook does not").
+			WithHint("set %s for the whole client, or take it out of %s and name the agent with --as", tokenVariable, pt.File)
+	}
+	return nil
 }
 
 // wakes looks whether a hook says that something is unread.

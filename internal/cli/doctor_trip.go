@@ -65,6 +65,9 @@ func (pt *patient) bearer(ctx context.Context, t *trial) bool {
 		return true
 	}
 	c, err := t.svc.Authenticate(ctx, token, bridge.Origin{Instance: t.store.Instance(), Local: true})
+	if err == nil {
+		pt.bears = c.Name()
+	}
 	if err == nil && pt.as != "" && pt.as != c.Name() {
 		err = bridge.Errorf(bridge.Invalid, "%s is the token of %q, and --as names %q", tokenVariable, c.Name(), pt.as)
 	}

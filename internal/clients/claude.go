@@ -17,7 +17,7 @@ var claude = Client{
 			hooks = filepath.Join(p.configured("CLAUDE_CONFIG_DIR", ".claude"), "settings.json")
 		}
 		return []settings{
-			{path: servers, servers: "mcpServers", server: stdioServer},
+			{path: servers, servers: "mcpServers", server: stdioServer, local: p.localIn(s)},
 			{path: hooks, entry: claudeHook, hooks: []moment{
 				{"SessionStart", SessionStart},
 				{"SessionStart", Idle},
@@ -34,6 +34,14 @@ var claude = Client{
 		}
 		return ""
 	},
+}
+
+// localIn is where in the user's file the servers are that `claude mcp add` makes if it is not told a scope: those of one directory.
+func (p Place) localIn(s Scope) []string {
+	if s != User {
+		return nil
+	}
+	return []string{"projects", p.Dir, "mcpServers"}
 }
 
 // stdioServer is a server as Claude Code and VS Code write it.

@@ -40,6 +40,7 @@ type settings struct {
 	path    string
 	toml    bool
 	servers string               // the table of MCP servers; empty: none are in this file
+	local   []string             // where there is another such table, for the directory at work alone; ours is not put there
 	server  func(command) object // what is in it under our name
 	hooks   []moment             // when ours are run; none: hooks are not in this file
 	flat    bool                 // an event has its hooks themselves, not groups of them

@@ -60,10 +60,11 @@ func (c Client) find(p Place, scope Scope) (found []Installation, faults []error
 			faults = append(faults, err)
 			continue
 		}
-		table := servers(tree, f.servers)
-		for _, name := range sortedKeys(table) {
-			if cmd, env := startOf(table[name]); cmd.ours() {
-				found = append(found, Installation{Client: c.Name, Scope: scope, File: f.path, Name: name, Command: cmd.path, Args: cmd.args, Env: env})
+		for _, table := range []map[string]any{servers(tree, f.servers), within(tree, f.local)} {
+			for _, name := range sortedKeys(table) {
+				if cmd, env := startOf(table[name]); cmd.ours() {
+					found = append(found, Installation{Client: c.Name, Scope: scope, File: f.path, Name: name, Command: cmd.path, Args: cmd.args, Env: env})
+				}
 			}
 		}
 		hooks = append(hooks, f.hooksIn(tree)...)
@@ -141,6 +142,17 @@ func servers(tree map[string]any, key string) map[string]any {
 	}
 	m, _ := tree[key].(map[string]any)
 	return m
+}
+
+// within is the table under a path; nil where there is none.
+func within(tree map[string]any, path []string) map[string]any {
+	if len(path) == 0 {
+		return nil
+	}
+	for _, key := range path {
+		tree, _ = tree[key].(map[string]any)
+	}
+	return tree
 }
 
 // startOf reads how a client starts a server.

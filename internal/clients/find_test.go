@@ -62,3 +62,21 @@ func TestClients_SettingsAreWhereTheClientsLook(t *testing.T) {
 		}
 	}
 }
+
+// `claude mcp add` puts a server there if it is not told a scope.
+func TestFind_SeesWhatClaudeCodeKeepsForOneDirectory(t *testing.T) {
+	home, dir := t.TempDir(), t.TempDir()
+	text := `{"projects": {"/elsewhere": {"mcpServers": {"other": {"command": "agentbridge", "args": ["mcp"]}}}, ` +
+		quoteJSON(dir) + `: {"mcpServers": {"bridge": {"command": "agentbridge", "args": ["mcp", "--as", "alpha"]}}}}}`
+	if err := os.WriteFile(filepath.Join(home, ".claude.json"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, faults := Find(home, dir, func(string) string { return "" })
+	want := []Installation{{Client: "claude", Scope: User, File: filepath.Join(home, ".claude.json"), Name: "bridge", Command: "agentbridge", Args: []string{"mcp", "--as", "alpha"}}}
+	if diff := cmp.Diff(want, got); diff != "" || len(faults) != 0 {
+		t.Errorf("(-want +got)\n%s%v", diff, faults)
+	}
+	if lacks := got[0].Lacks(); len(lacks) != 6 {
+		t.Errorf("it lacks %v, want all six hooks", lacks)
+	}
+}

@@ -41,6 +41,36 @@ func (h InstalledHook) Waits() bool {
 	return event == string(Idle)
 }
 
+// Agent is the agent that the hook is told to look for; empty: none.
+func (h InstalledHook) Agent() (name string) {
+	words := strings.Fields(h.Command)
+	for i, word := range words {
+		if rest, ok := strings.CutPrefix(word, "--as="); ok {
+			name = rest
+		} else if word == "--as" && i+1 < len(words) {
+			name = words[i+1]
+		}
+	}
+	return strings.Trim(name, `'"`)
+}
+
+// Lacks lists the hooks that an install would put there and that are not, by the client's own names for their events.
+func (i Installation) Lacks() (events []string) {
+	c, ok := Named(i.Client)
+	if !ok {
+		return nil
+	}
+	for _, f := range c.files(Place{Getenv: func(string) string { return "" }}, i.Scope) {
+		for _, m := range f.hooks {
+			waits := m.ours == Idle
+			if !slices.ContainsFunc(i.Hooks, func(h InstalledHook) bool { return h.Event == m.event && h.Waits() == waits }) {
+				events = append(events, m.event+pick(waits, " (idle)", ""))
+			}
+		}
+	}
+	return events
+}
+
 // Trial is what the client would say to the hook on stdin at its event, in a new session in that directory, and the hook that answers.
 func (h InstalledHook) Trial(client, session, dir string) (Hook, []byte, error) {
 	hook, err := ParseHook(client, h.Event)
