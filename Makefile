@@ -13,7 +13,7 @@ TOOL  := go tool -modfile=tools/go.mod
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X agentbridge/internal/cli.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package test check matrix race postgres inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
+.PHONY: help demo run build package test check matrix networks race postgres inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,8 +43,8 @@ test: go ## vet and all tests
 check: go ## quick: format, vet, staticcheck, go fix, rules of the repository
 	@unformatted=$$($(TOOL) gofumpt -l .) || exit 1; \
 	if [ -n "$$unformatted" ]; then printf 'not formatted, try make fmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
-	go vet -tags postgres ./...
-	$(TOOL) staticcheck -tags postgres ./...
+	go vet -tags postgres,networks ./...
+	$(TOOL) staticcheck -tags postgres,networks ./...
 	go fix -diff ./...
 	go test .
 
@@ -66,6 +66,9 @@ SHORT ?= -short
 
 postgres: go ## the store contract on a throwaway PostgreSQL server (needs PostgreSQL 14 or newer)
 	tools/postgres/with.sh go test -tags postgres $(SHORT) ./internal/postgres
+
+networks: go ## partitions, links that go down and dead hubs, in network namespaces of their own (needs iproute2 and the right to make namespaces)
+	go test -count=1 -tags networks -run TestNetworks ./internal/workload
 
 inspector: build ## the MCP inspector plays two agents (needs npm, fetches the inspector and Node 22 as npm packages)
 	tools/inspector/play.sh bin/agentbridge

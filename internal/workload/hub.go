@@ -21,13 +21,15 @@ const Anywhere = "127.0.0.1:0"
 // Hub is a running `agentbridge serve`.
 type Hub struct {
 	Address string // host and port, to be given to [Program.Serve] again after a restart
+	TLS     bool
 	process *exec.Cmd
 	talk    sync.WaitGroup // reading its stderr
 }
 
-// Serve starts a hub on a loopback address and returns once it listens. The caller ends it with [Hub.Stop] or [Hub.Kill].
-func (p Program) Serve(ctx context.Context, address string) (*Hub, error) {
-	h := &Hub{process: p.Command("serve", "--listen", address)}
+// Serve starts a hub at an address, mostly a loopback one, and returns once it listens. The caller ends it with [Hub.Stop] or [Hub.Kill].
+// More are further flags of `serve`.
+func (p Program) Serve(ctx context.Context, address string, more ...string) (*Hub, error) {
+	h := &Hub{process: p.Command(append([]string{"serve", "--listen", address}, more...)...)}
 	h.process.Stderr = nil
 	stderr, err := h.process.StderrPipe()
 	if err != nil {
@@ -54,8 +56,9 @@ func (p Program) Serve(ctx context.Context, address string) (*Hub, error) {
 // listen reads what a hub says until it says where it listens: empty if it never did.
 func (h *Hub) listen(stderr io.Reader, to io.Writer) string {
 	for line := range lines(stderr) {
-		if _, after, ok := strings.Cut(line, "listening on http://"); ok {
-			address, _, _ := strings.Cut(after, "/")
+		if _, after, ok := strings.Cut(line, "listening on http"); ok {
+			after, h.TLS = strings.CutPrefix(after, "s")
+			address, _, _ := strings.Cut(strings.TrimPrefix(after, "://"), "/")
 			return address
 		}
 		fmt.Fprintln(orNowhere(to), line)
@@ -85,7 +88,12 @@ func orNowhere(w io.Writer) io.Writer {
 }
 
 // URL is where a path of the hub is.
-func (h *Hub) URL(path string) string { return "http://" + h.Address + path }
+func (h *Hub) URL(path string) string {
+	if h.TLS {
+		return "https://" + h.Address + path
+	}
+	return "http://" + h.Address + path
+}
 
 // PID is the id of the hub's process.
 func (h *Hub) PID() int { return h.process.Process.Pid }

@@ -22,12 +22,14 @@ type Program struct {
 	Path   string
 	Data   string
 	Env    []string  // further settings, such as AGENTBRIDGE_LIMITS=off
+	Within []string  // what starts it, such as nsenter --net=FILE; nil: nothing
 	Stderr io.Writer // of every process; nil: nowhere
 }
 
 // Command prepares a run of the program that sees none of this process's own AGENTBRIDGE_ settings.
 func (p Program) Command(args ...string) *exec.Cmd {
-	cmd := exec.Command(p.Path, append([]string{"--data", p.Data}, args...)...)
+	words := slices.Concat(p.Within, []string{p.Path, "--data", p.Data}, args)
+	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "AGENTBRIDGE_") })
 	cmd.Env = append(cmd.Env, p.Env...)
 	cmd.Stderr = p.Stderr
