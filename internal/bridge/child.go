@@ -38,7 +38,7 @@ func (s *Service) NewChildToken(ctx context.Context, c Caller, q ChildRequest) (
 	case q.Rank != "" && rights[q.Rank] == 0:
 		return child, Errorf(Invalid, "there is no such rank").WithHint("choose observer, worker, peer or orchestrator, or leave it out for the parent's")
 	case q.Life < 0:
-		return child, Errorf(Invalid, "a token cannot be good for %s", q.Life).WithHint("choose a time like 30m, or leave it out for as long as the parent")
+		return child, Errorf(Invalid, "a token cannot be good for %s", plain(q.Life)).WithHint("choose a time like 30m, or leave it out for as long as the parent")
 	}
 	if err := s.admit(ctx, c, c.tolls(Creation)); err != nil { // each is a row and an entry that stay
 		return child, err

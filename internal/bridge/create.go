@@ -96,7 +96,7 @@ func (s *Service) checkPartners(q CreateRequest) error {
 			WithHint("leave them out to invite more partners, or leave conversation_id out to create one")
 	}
 	if q.TTLMinutes < 0 || q.TTLMinutes > int(maxTTL.Minutes()) {
-		return Errorf(Invalid, "ttl_minutes is %d", q.TTLMinutes).WithHint("choose 1 to %d, or leave it out for %s", int(maxTTL.Minutes()), s.conf.ConversationTTL)
+		return Errorf(Invalid, "ttl_minutes is %d", q.TTLMinutes).WithHint("choose 1 to %d, or leave it out for %s", int(maxTTL.Minutes()), plain(s.conf.ConversationTTL))
 	}
 	seen := map[string]bool{}
 	if q.Name != "" {

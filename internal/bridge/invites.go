@@ -185,7 +185,7 @@ func (s *Service) addressed(tx Tx, c Caller, in ConversationID) (string, error) 
 	switch len(ids) {
 	case 0:
 		return "", Errorf(NotFound, "there is no open invite for %q", c.cred.name).
-			WithHint("ask for one (create_conversation makes it, good for %s), or call join_conversation with a code", s.conf.InviteTTL)
+			WithHint("ask for one (create_conversation makes it, good for %s), or call join_conversation with a code", plain(s.conf.InviteTTL))
 	case 1:
 		return ids[0], nil
 	}
@@ -226,7 +226,7 @@ func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte, again bool) 
 	case i.Void || !seated || !s.ring().holds(i.KeyID, tx.Now()):
 		return res, notAnInvite(), nil
 	case !r.now.Before(i.ExpiresAt):
-		return res, Errorf(Expired, "the invite has expired").WithHint("ask for a new one; it is good for %s", s.conf.InviteTTL), nil
+		return res, Errorf(Expired, "the invite has expired").WithHint("ask for a new one; it is good for %s", plain(s.conf.InviteTTL)), nil
 	}
 	if err := r.live(); err != nil {
 		return res, err, nil

@@ -56,7 +56,7 @@ func (s *Service) problems(tx Tx, c Conversation, members []Member, states []Par
 	}
 	found = append(found, stuck...)
 	if left := c.ExpiresAt.Sub(tx.Now()); !tx.Now().Before(warnAt(c)) {
-		found = append(found, fmt.Sprintf("ends in %s", left.Round(time.Minute)))
+		found = append(found, "ends in "+plain(left.Round(time.Minute)))
 	}
 	return found, nil
 }
@@ -120,5 +120,17 @@ func brief(d time.Duration) string {
 	if d < 2*time.Minute {
 		return d.Round(time.Second).String()
 	}
-	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	return plain(d.Round(time.Minute))
+}
+
+// plain writes a duration as people do: 45s, 10m, 1h30m, 3h.
+func plain(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }

@@ -215,7 +215,7 @@ func (s *Service) noConversation(err error, id ConversationID) error {
 	if s.checkName("id", string(id)) == nil {
 		shown = string(id)
 	}
-	return Errorf(NotFound, "there is no conversation %s", shown).WithHint("`agentbridge list` shows them; leave conversation_id out to use the only one you are in")
+	return Errorf(NotFound, "there is no conversation %s", shown).WithHint("`agentbridge list` shows them; an agent that is in one only need not name it")
 }
 
 func erased(id ConversationID) *Error {

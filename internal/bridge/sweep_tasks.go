@@ -105,7 +105,7 @@ func (r *room) nudge() (did SweepReport, err error) {
 			return did, err
 		}
 		left := in.counted(l.LeasedAt, r.now).Add(l.For).Sub(r.now)
-		ending[l.Holder] = append(ending[l.Holder], fmt.Sprintf("%s in %s", l.Task, left.Round(time.Second)))
+		ending[l.Holder] = append(ending[l.Holder], fmt.Sprintf("%s in %s", l.Task, plain(left.Round(time.Second))))
 		did.Nudged++
 	}
 	for _, holder := range slices.Sorted(maps.Keys(ending)) {
