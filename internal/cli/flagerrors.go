@@ -17,6 +17,11 @@ func badFlag(cmd *cobra.Command, err error) error {
 		return bridge.Errorf(bridge.Invalid, format, args...).WithHint("see %s --help", cmd.CommandPath())
 	}
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		if cmd.HasSubCommands() { // a mistyped command comes here first, with flags that the right one has
+			if err := noCommand(cmd, cmd.Flags().Args()); err != nil {
+				return err
+			}
+		}
 		name := e.GetSpecifiedName()
 		if e.GetSpecifiedShortnames() != "" {
 			return say("%s has no flag -%s", cmd.CommandPath(), name)

@@ -95,7 +95,7 @@ func count(least, most int, want string) cobra.PositionalArgs {
 		if len(args) >= least && len(args) <= most {
 			return nil
 		}
-		return bridge.Errorf(bridge.Invalid, "%s: %d arguments given, want %s", cmd.CommandPath(), len(args), want).
+		return bridge.Errorf(bridge.Invalid, "%s: %s given, want %s", cmd.CommandPath(), some(len(args), "argument", "arguments"), want).
 			WithHint("usage: %s", cmd.UseLine())
 	}
 }

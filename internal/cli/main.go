@@ -83,6 +83,7 @@ func (p *program) finish(err error) int {
 	if e.Hint == "" {
 		e.Hint = hints[e.Code]
 	}
+	e.Message, e.Hint = inShell(e.Message), inShell(e.Hint)
 	if p.json {
 		p.encode(e)
 		p.out.Flush()

@@ -5,6 +5,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -52,6 +55,39 @@ func TestAgentName_IsMadeOfAnyDirectory(t *testing.T) {
 		}
 		if err := checkFileName(got); err != nil {
 			t.Errorf("agentName(%q) = %q: %v", dir, got, err)
+		}
+	}
+}
+
+// Who types in a shell is not sent to the tools of MCP, whatever tool or argument a refusal speaks of.
+func TestInShell_NamesNoToolAndNoArgument(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "mcpserver", "testdata", "tools.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string]bool{}
+	for _, m := range regexp.MustCompile(`"([a-z]+_[a-z_]+)"`).FindAllStringSubmatch(string(raw), -1) {
+		words[m[1]] = true
+	}
+	if len(words) < 15 {
+		t.Fatalf("tools.json names %d tools and arguments, want more", len(words))
+	}
+	hints := regexp.MustCompile(`(?:Errorf|WithHint)\(.*`)
+	files, err := filepath.Glob(filepath.Join("..", "bridge", "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, hint := range hints.FindAllString(string(source), -1) {
+			for _, word := range regexp.MustCompile(`[a-z]+_[a-z_]+`).FindAllString(inShell(hint), -1) {
+				if words[word] {
+					t.Errorf("%s: %s speaks of %s in a shell", filepath.Base(file), hint, word)
+				}
+			}
 		}
 	}
 }
