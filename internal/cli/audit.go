@@ -55,10 +55,11 @@ func (p *program) auditShowCommand() *cobra.Command {
 			return p.encodeEntries(ctx, o, f)
 		}
 		const columns = "%-16s  %-21s  %5s  %-12s  %-12s  %-21s  %s\n"
-		p.printf("%s", p.style(bold, strings.TrimSuffix(fmt.Sprintf(columns, "AT", "LOG", "N", "ACTOR", "ACTION", "SUBJECT", "FACTS"), "\n"))+"\n")
 		n := 0
 		err = o.svc.AuditEach(ctx, f, func(l bridge.AuditLine) error {
-			n++
+			if n++; n == 1 {
+				p.printf("%s\n", p.style(bold, strings.TrimSuffix(fmt.Sprintf(columns, "AT", "LOG", "N", "ACTOR", "ACTION", "SUBJECT", "FACTS"), "\n")))
+			}
 			var facts []string
 			for _, k := range slices.Sorted(maps.Keys(l.Facts)) {
 				facts = append(facts, k+"="+l.Facts[k])

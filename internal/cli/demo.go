@@ -26,6 +26,11 @@ checked against what the clients saw: exit 1 if any of it was not kept.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()
+			for _, flag := range []string{"data", "store"} {
+				if cmd.Flags().Changed(flag) {
+					return bridge.Errorf(bridge.Invalid, "the demo has a store of its own, and not that of --%s", flag).WithHint("name a directory for it with --keep DIR")
+				}
+			}
 			dir := keep
 			if keep == "" {
 				var err error

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -68,13 +69,27 @@ in AGENTBRIDGE_TOKEN can make children of its own.`,
 		if err != nil {
 			return err
 		}
-		err = p.answer(map[string]any{"token": token, "agent": agent.Name, "agent_id": agent.ID}, func() { p.printf("%s\n", token) })
+		id, expires := o.minted(ctx, token)
+		err = p.answer(map[string]any{"token": token, "token_id": id, "agent": agent.Name, "agent_id": agent.ID, "expires_at": expires}, func() {
+			p.printf("%s\n", token)
+			p.tell("good until %s", when(expires))
+		})
 		if err == nil && name != "" {
 			err = p.namesakes(ctx, o, agent)
 		}
 		return err
 	}
 	return cmd
+}
+
+// minted gives the id and the end of a token that was just made; neither where it cannot be looked up, for then it is good all the same.
+func (o *opened) minted(ctx context.Context, token string) (id bridge.TokenID, expires time.Time) {
+	c, err := o.svc.Authenticate(ctx, token, bridge.Origin{Instance: o.store.Instance(), Local: true})
+	if err != nil {
+		return "", time.Time{}
+	}
+	expires, _ = o.svc.Expiry(ctx, c)
+	return c.Token(), expires
 }
 
 // namesakes says that there are other agents of a new one's name, which is allowed and may not have been meant.
