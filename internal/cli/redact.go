@@ -111,13 +111,15 @@ func (p *program) redactLines(scanner *redact.Scanner, key []byte) error {
 		}
 		var item struct {
 			ID   json.RawMessage `json:"id"`
-			Text string          `json:"text"`
+			Text *string         `json:"text"`
 		}
-		if json.Unmarshal(text, &item) != nil {
+		if json.Unmarshal(text, &item) != nil || item.Text == nil {
+			p.out.Flush() // what was done before; its error stays
 			return bridge.Errorf(bridge.Invalid, "line %d is not {\"id\",\"text\"}", n).WithHint("leave out --jsonl for plain text")
 		}
-		masked, found, err := scanner.Redact(key, item.Text)
+		masked, found, err := scanner.Redact(key, *item.Text)
 		if err != nil {
+			p.out.Flush()
 			return bridge.Errorf(bridge.Invalid, "line %d: redact: %w", n, err).WithHint("nothing of it was passed through")
 		}
 		out := struct {
@@ -130,6 +132,11 @@ func (p *program) redactLines(scanner *redact.Scanner, key []byte) error {
 		}
 		if err := p.encode(out); err != nil {
 			return err
+		}
+		if in.Buffered() == 0 { // whoever gives one line at a time waits for its answer
+			if err := p.flush(); err != nil {
+				return err
+			}
 		}
 	}
 }
