@@ -65,6 +65,11 @@ func (p *program) setupCommand(s *setup, cmd *cobra.Command) *cobra.Command {
 	flags.BoolVar(&s.noHooks, "no-hooks", false, "only the server")
 	p.asFlag(cmd)
 	flags.Lookup("as").Usage = "the agent that the client's sessions act as (default: one for each working directory)"
+	if s.undo {
+		flags.Lookup("all").Usage = "every client that has it"
+		flags.Lookup("no-hooks").Usage = "take only the server out, and leave the hooks"
+		flags.MarkHidden("as") // whoever adds an un to the line of the install is understood
+	}
 	cmd.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions([]string{"user", "project"}, cobra.ShellCompDirectiveNoFileComp))
 	var names []string
 	for _, c := range clients.All {

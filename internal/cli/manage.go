@@ -12,7 +12,7 @@ import (
 func (p *program) extendCommand() *cobra.Command {
 	var d duration
 	cmd := &cobra.Command{
-		Use:               "extend ID",
+		Use:               "extend CONVERSATION",
 		Short:             "Let a conversation go on for longer, also one that expired less than an hour ago",
 		Example:           "  agentbridge extend conv_0123456789abcdef --for 3h",
 		Args:              count(1, 1, "one conversation"),
@@ -36,7 +36,7 @@ func (p *program) extendCommand() *cobra.Command {
 
 func (p *program) closeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               "close ID",
+		Use:               "close CONVERSATION",
 		Short:             "End a conversation now; it can be read for another hour",
 		Args:              count(1, 1, "one conversation"),
 		ValidArgsFunction: p.completeFirstConversation,
@@ -53,7 +53,7 @@ func (p *program) closeCommand() *cobra.Command {
 func (p *program) revokeCommand() *cobra.Command {
 	var id string
 	cmd := &cobra.Command{
-		Use:   "revoke --conversation-id ID NAME",
+		Use:   "revoke [--conversation-id ID] NAME",
 		Short: "Take a member's seat away, at once",
 		Long: `Take a member's seat in a conversation away, at once and in every process. What it has not taken yet is dead, and the senders are
 told. To shut an agent out of everything, revoke its tokens: agentbridge token revoke.`,
@@ -103,7 +103,7 @@ func (p *program) cleanupCommand() *cobra.Command {
 
 func (p *program) exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "export ID",
+		Use:   "export CONVERSATION",
 		Short: "Write all of a conversation as JSON Lines",
 		Long: `Write all of a conversation to stdout, one JSON value a line: {"kind":KIND,"value":…}, where KIND is conversation, member, message,
 delivery, task or entry, in this order.`,

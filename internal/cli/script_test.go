@@ -43,6 +43,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("DATA", filepath.Join(env.WorkDir, "xdg", "agentbridge"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("NO_COLOR", "1")
+			env.Setenv("OURS", filepath.SplitList(env.Getenv("PATH"))[0]) // a PATH with our programs alone, whatever this machine has
 			return freePort(env)
 		},
 		Condition: func(cond string) (bool, error) {
