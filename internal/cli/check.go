@@ -91,7 +91,7 @@ func (p *program) messages(res bridge.CheckResult) {
 	case len(res.Messages) == 0:
 		p.tell("no messages")
 	case res.Unread > 0:
-		p.tell("%s: agentbridge check", some(res.Unread, "more waits", "more wait"))
+		p.tell("%s: %s", some(res.Unread, "more waits", "more wait"), p.checkLine())
 	}
 }
 

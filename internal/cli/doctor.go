@@ -95,11 +95,21 @@ func (p *program) doctor(ctx context.Context, server string, tryClients bool) er
 			faults++
 		}
 	}
-	err = p.answer(d, func() { p.diagnosis(d) })
+	err = p.answer(d, func() {
+		p.diagnosis(d)
+		p.tell("%s looked at, %s", some(len(d.Findings), "thing", "things"), faultsFound(faults))
+	})
 	if err == nil && faults > 0 {
 		return exit(1)
 	}
 	return err
+}
+
+func faultsFound(n int) string {
+	if n == 0 {
+		return "no fault"
+	}
+	return some(n, "fault", "faults")
 }
 
 func (p *program) diagnosis(d *diagnosis) {

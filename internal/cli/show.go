@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +12,7 @@ import (
 
 func (p *program) showCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:               "show [ID]",
+		Use:               "show [CONVERSATION]",
 		Short:             "Show one conversation: members, invites, tasks, the newest messages and what became of them",
 		Args:              count(0, 1, "one conversation, or none for the only one"),
 		ValidArgsFunction: p.completeFirstConversation,
@@ -52,9 +53,24 @@ func (o *opened) conversation(ctx context.Context, args []string) (bridge.Conver
 	return "", bridge.Errorf(bridge.Invalid, "there are %d conversations: %s", len(ids), strings.Join(ids, ", ")).WithHint("name one")
 }
 
+// until says how far a conversation is, and when it ends or ended.
+func until(phase bridge.Phase, expires time.Time) string {
+	switch phase {
+	case bridge.Open:
+		return "open  ends " + when(expires)
+	case bridge.Ended:
+		return "ended " + when(expires)
+	}
+	return string(phase) + "  ended " + when(expires)
+}
+
 // view shows a conversation.
 func (p *program) view(v bridge.View) {
-	p.printf("%s  %s  ends %s  %s\n", p.style(bold, string(v.Conversation)), v.Phase, when(v.ExpiresAt), v.Title)
+	p.printf("%s  %s", p.style(bold, string(v.Conversation)), until(v.Phase, v.ExpiresAt))
+	if v.Title != "" {
+		p.printf("  %s", v.Title)
+	}
+	p.printf("\n")
 	p.problems("", v.Summary)
 	if v.Phase == bridge.Forgotten {
 		p.printf("its content was erased; its audit log is kept: %d entries, root %s\n", v.Entries, v.Root)

@@ -42,12 +42,19 @@ func (p *program) standing(s bridge.Standing) {
 	if len(s.Conversations) == 0 {
 		p.tell("no open conversations; agentbridge list shows those that ended")
 	}
-	if s.SweptAt == nil {
+	switch {
+	case s.SweptAt == nil:
 		p.printf("%s\n", p.style(yellow, "nobody has swept yet: an agent's process, serve or watchdog does"))
-	} else {
-		p.printf("%s\n", p.style(dim, "swept "+distance(s.SweptAt.Sub(s.At))+", limits "+s.Limits))
+	case s.At.Sub(*s.SweptAt) > sweptLately:
+		p.printf("%s\n", p.style(yellow, "last swept "+distance(s.SweptAt.Sub(s.At))+", and now by nobody: an agent's process, serve or watchdog does; limits "+s.Limits))
+	default:
+		p.printf("%s\n", p.style(dim, "being swept, limits "+s.Limits))
 	}
 }
+
+// sweptLately is how old the note that somebody sweeps may be while somebody does: it is written every 15 s, by a sweep that may be as
+// far from the one before.
+const sweptLately = 40 * time.Second
 
 func (p *program) conversationStanding(now time.Time, c bridge.ConversationStanding) {
 	p.printf("%s  ends %s", p.style(bold, string(c.Conversation)), distance(c.ExpiresAt.Sub(now)))

@@ -49,7 +49,11 @@ newest messages.`,
 			return err
 		}
 		err = p.answer(res, func() {
-			p.roster(res.Partners, true)
+			if len(res.Partners) == 0 {
+				p.tell("no partners")
+			} else {
+				p.roster(res.Partners, true)
+			}
 			if len(res.Deliveries) > 0 {
 				p.printf("\n")
 				p.deliveries(res.Deliveries)
@@ -85,7 +89,7 @@ func (p *program) roster(list []bridge.PartnerState, withConversation bool) {
 
 // deliveries shows copies of messages.
 func (p *program) deliveries(list []bridge.DeliveryReport) {
-	rows := [][]string{{"MESSAGE", "NUMBER", "TO", "STATE", "SINCE", "WHY"}}
+	rows := [][]string{{"MESSAGE", "NUMBER", "TO", "STATE", "SINCE", "HOW OR WHY"}}
 	for _, d := range list {
 		rows = append(rows, []string{
 			string(d.Message), strconv.FormatInt(d.Seq, 10), d.Recipient, string(d.State), clock(d.At), dash(string(d.Reason) + string(d.How)),

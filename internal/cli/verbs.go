@@ -67,8 +67,16 @@ func (p *program) asPerson(cmd *cobra.Command, do func(ctx context.Context, o *o
 // unread reminds an agent of what waits for it.
 func (p *program) unread(n int) {
 	if n > 0 && !p.json {
-		p.tell("%s for you: agentbridge check", some(n, "message waits", "messages wait"))
+		p.tell("%s for you: %s", some(n, "message waits", "messages wait"), p.checkLine())
 	}
+}
+
+// checkLine is what the agent of this command types to get its messages.
+func (p *program) checkLine() string {
+	if p.as == "" {
+		return "agentbridge check" // whose token is in the environment
+	}
+	return "agentbridge check --as " + quoted(p.as)
 }
 
 // some counts things.
@@ -79,9 +87,12 @@ func some(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// who shows somebody with rank and role.
+// who shows somebody with rank and role. The bridge and the person in charge are called what they are.
 func who(name string, rank bridge.Rank, role string) string {
-	if role == "" {
+	switch {
+	case role == "" && name == string(rank):
+		return name
+	case role == "":
 		return fmt.Sprintf("%s (%s)", name, rank)
 	}
 	return fmt.Sprintf("%s (%s, %s)", name, rank, line(role, 40))
