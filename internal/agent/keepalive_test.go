@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"agentbridge/internal/bridge"
 	"agentbridge/internal/mcpserver"
 	"agentbridge/internal/redact"
@@ -33,6 +35,7 @@ type town struct {
 
 	receipt bridge.Receipt // of the batch that beta took last
 	laid    *cable         // the last that was cut
+	handler func(context.Context, *mcp.ResourceUpdatedNotificationRequest)
 
 	mu     sync.Mutex // guards all below
 	up     func()     // takes the hub down; nil: it is down

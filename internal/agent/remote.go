@@ -40,6 +40,11 @@ type Remote struct {
 	undo sync.WaitGroup
 	stop context.CancelFunc // ends undo; nil: it does not run
 	shut bool
+
+	reclaiming sync.Mutex // guards reclaim, and is held while that is done
+	reclaim    bool       // before anything is taken, what the token holds is given back
+	entries    int64      // in the hub's log, as it said last
+	older      bool       // it had more before, and the agent was not told
 }
 
 // RemoteOptions complete a [Remote].

@@ -43,6 +43,12 @@ type unknown struct{ err *bridge.Error }
 func (u unknown) Error() string { return u.err.Error() }
 func (u unknown) Unwrap() error { return u.err }
 
+// ofModels are the calls that a model makes, and not its process on its own.
+var ofModels = map[string]bool{
+	"create": true, "join": true, "send": true, "check": true, "update_status": true, "partners": true,
+	"add_task": true, "claim": true, "update_task": true, "list_tasks": true,
+}
+
 // ask makes a call that may be made again.
 func ask[R any](ctx context.Context, r *Remote, t trial) (res R, err error) {
 	lost := false
@@ -60,6 +66,11 @@ func ask[R any](ctx context.Context, r *Remote, t trial) (res R, err error) {
 // persist tries until a try is answered, [patience] and the call's own time are over, or ctx ends. try reports whether the hub may have done
 // what it was asked although no answer came.
 func (r *Remote) persist(ctx context.Context, t trial, try func() (maybe bool, err error)) error {
+	if ofModels[t.name] {
+		if err := r.news(); err != nil {
+			return err
+		}
+	}
 	until := time.Now().Add(patience)
 	if t.until.After(until) {
 		until = t.until
@@ -137,7 +148,14 @@ func (r *Remote) post(ctx context.Context, name string, body []byte) (answer mcp
 	mute := time.AfterFunc(firstSign, func() { end(errMute) })
 	defer mute.Stop()
 	var sent atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }})
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: func() { sent.Store(true) }, // into a buffer, before anything goes out
+		WroteRequest: func(i httptrace.WroteRequestInfo) {
+			if i.Err != nil { // half a request is none
+				sent.Store(false)
+			}
+		},
+	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.hub.url.JoinPath(mcpserver.AgentsPath, name).String(), bytes.NewReader(body))
 	if err != nil {
 		return answer, false, err

@@ -67,6 +67,18 @@ func (r *Remote) recallLost(ctx context.Context) error {
 	return nil
 }
 
+// reclaimAll gives back, once, what a process before this one held.
+func (r *Remote) reclaimAll(ctx context.Context) error {
+	r.reclaiming.Lock()
+	defer r.reclaiming.Unlock()
+	if !r.reclaim {
+		return nil
+	}
+	_, _, err := once[mcpserver.Nothing](ctx, r, trial{name: "reclaim", request: mcpserver.Nothing{}})
+	r.reclaim = err != nil
+	return err
+}
+
 // forget notes that these batches are not held any more.
 func (r *Remote) forget(receipts ...bridge.Receipt) {
 	r.mu.Lock()

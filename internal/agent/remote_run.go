@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"agentbridge/internal/bridge"
 	"agentbridge/internal/mcpserver"
@@ -21,7 +22,9 @@ type RemoteRun struct {
 	In     io.ReadCloser     // the client's requests
 	Out    io.WriteCloser    // the answers
 	Say    func(line string) // told in one line when the hub is away, and when it is back; nil: nobody is told
-	Log    *slog.Logger      // nil: silent
+	// Alone reports whether this process is the only one of its agent, so that what its token holds elsewhere is nobody's; nil: nobody knows.
+	Alone func() bool
+	Log   *slog.Logger // nil: silent
 }
 
 // RunRemote is [Run] for an agent whose bridge is a hub: it serves the client until it hangs up or ctx ends, which is no error, or until
@@ -32,16 +35,14 @@ func RunRemote(ctx context.Context, o RemoteRun) error {
 	}
 	caller := bridge.Caller{Instance: "remote"} // of the one client; the hub knows the agent by its token
 	connected, end := context.WithCancelCause(ctx)
+	r := o.Remote
+	r.reclaim = o.Alone != nil && o.Alone()
 	var wg sync.WaitGroup
+	wg.Go(func() { // the agent is there, and was not before
+		ask[mcpserver.Nothing](connected, r, trial{name: "heartbeat", request: bridge.Pulse{}, until: time.Now().Add(longestArrival)})
+	})
 	wg.Go(func() {
-		var told bool // until the hub is away: that all is well is no news
-		err := KeepAlive(connected, KeepAliveOptions{From: o.Remote.hub, Name: o.Name, Say: func(line string, news bool) {
-			told = told || !strings.HasPrefix(line, "connected")
-			if news && told && o.Say != nil {
-				o.Say(line)
-			}
-		}})
-		if err != nil {
+		if err := r.attend(connected, o.Name, o.Say); err != nil {
 			end(err)
 		}
 	})
@@ -50,8 +51,13 @@ func RunRemote(ctx context.Context, o RemoteRun) error {
 	wg.Wait()
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	if err := o.Remote.Close(bye, caller); err != nil {
-		o.Log.Info("give back what was not acked", "error", err)
+	failed := r.Close(bye, caller)
+	if o.Alone != nil && o.Alone() {
+		_, _, err := once[mcpserver.Nothing](bye, r, trial{name: "heartbeat", request: bridge.Pulse{End: true}})
+		failed = errors.Join(failed, err)
+	}
+	if failed != nil {
+		o.Log.Info("say goodbye to the hub", "error", failed)
 	}
 	if cause := context.Cause(connected); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
@@ -60,4 +66,69 @@ func RunRemote(ctx context.Context, o RemoteRun) error {
 		return nil
 	}
 	return err
+}
+
+// longestArrival is how long it is tried to tell a hub that is away that the agent has come.
+const longestArrival = 24 * time.Hour
+
+// attend shows the hub until ctx ends that the agent is there, by which the hub keeps its token good, and watches over the hub. It ends
+// early only where the hub does not accept the token.
+func (r *Remote) attend(ctx context.Context, name string, say func(string)) error {
+	if say == nil {
+		say = func(string) {}
+	}
+	told := false // that all is well is no news before something was not
+	return KeepAlive(ctx, KeepAliveOptions{
+		From: watched{r.hub, func(k bridge.KeepAlive) {
+			if r.sized(k.Log) {
+				say(rolledBack(r.hub).Text())
+			}
+		}},
+		Name: name,
+		Say: func(line string, news bool) {
+			told = told || !strings.HasPrefix(line, "connected")
+			if news && told {
+				say(line)
+			}
+		},
+	})
+}
+
+// watched is a hub of which somebody sees all that it says.
+type watched struct {
+	*Hub
+	see func(bridge.KeepAlive)
+}
+
+func (w watched) follow(ctx context.Context, tell func(bridge.KeepAlive) error) error {
+	return w.Hub.follow(ctx, func(k bridge.KeepAlive) error {
+		w.see(k)
+		return tell(k)
+	})
+}
+
+// sized notes how long the hub's log is, and reports whether it was longer before.
+func (r *Remote) sized(entries int64) (older bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	older = entries < r.entries
+	r.entries = entries
+	r.older = r.older || older
+	return older
+}
+
+// news is what the agent must know before it goes on, once.
+func (r *Remote) news() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.older {
+		return nil
+	}
+	r.older = false
+	return rolledBack(r.hub)
+}
+
+func rolledBack(h *Hub) *bridge.Error {
+	return bridge.Errorf(bridge.Conflict, "the hub at %s came back as an older copy of itself: what was done since that copy is gone there", h.where()).
+		WithHint("nothing was done now. Look with check_partners and list_tasks at what it knows, do again what is missing, and go on")
 }

@@ -136,7 +136,7 @@ func await(ctx context.Context, atMost time.Duration, ask func(until time.Time, 
 // take makes a call that takes something. Before a try follows one whose answer got lost, what that one took is given back.
 func take[R any](ctx context.Context, r *Remote, t trial) (res R, err error) {
 	err = r.persist(ctx, t, func() (maybe bool, err error) {
-		if err := r.recallLost(ctx); err != nil {
+		if err := errors.Join(r.reclaimAll(ctx), r.recallLost(ctx)); err != nil {
 			return false, err
 		}
 		t.call = rand.Text()

@@ -49,7 +49,7 @@ func (w *town) enter(door, token string, caller bridge.Caller) *mcp.ClientSessio
 			server.Close()
 		})
 	}
-	session, err := mcp.NewClient(&mcp.Implementation{Name: "tester", Version: "1"}, nil).
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "tester", Version: "1"}, &mcp.ClientOptions{ResourceUpdatedHandler: w.handler}).
 		Connect(w.ctx, transport, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		w.t.Fatal(err)

@@ -18,6 +18,8 @@ type KeepAlive struct {
 	NewestAt  *time.Time `json:"newest_at"`
 	ExpiresAt time.Time  `json:"expires_at"`        // of the token
 	Heartbeat float64    `json:"heartbeat_seconds"` // a keep-alive hears from the bridge at least this often
+	// Log is how many entries the deployment's log has. It only grows: where it is less than before, the store is an older copy of itself.
+	Log int64 `json:"log_entries"`
 }
 
 // keepAlivePause is the least time between two looks: a burst of messages is one change.
@@ -77,6 +79,11 @@ func (s *Service) keepAlive(ctx context.Context, c Caller) (k KeepAlive, err err
 			return err
 		}
 		k.ExpiresAt = token.until
+		log, err := head(tx, DeploymentLog)
+		if err != nil {
+			return err
+		}
+		k.Log = log.Size
 		due = !tx.Now().Before(token.until.Add(-s.conf.TokenTTL / 3))
 		if k.Unread, err = unreadOf(tx, c); err != nil || k.Unread == 0 {
 			return err

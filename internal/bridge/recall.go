@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -31,9 +32,45 @@ func (s *Service) Recall(ctx context.Context, c Caller) error {
 	if c.Call == "" {
 		return Errorf(Invalid, "no call is named").WithHint("name the call whose answer got lost")
 	}
-	var held []ConversationID
+	return s.returnAll(ctx, c, func(tx Tx, m Member) (taken, error) {
+		return takenBy(tx, c, m, func(i Instance) bool { return i == c.taker(c.Instance) }, func(i Instance) bool { return i == c.taker(c.binds()) })
+	})
+}
+
+// Reclaim makes all batches wait again that the caller's instance holds, whatever calls took them. It is for a process that begins where
+// another ended without a word, and whose instance does not say which process it was: a token, as on HTTP. Claims stay: whoever claims
+// such a task by its id carries on with it.
+func (s *Service) Reclaim(ctx context.Context, c Caller) error {
+	return s.returnAll(ctx, c, func(tx Tx, m Member) (taken, error) {
+		return takenBy(tx, c, m, func(i Instance) bool { return i.bearer() == c.Instance }, func(Instance) bool { return false })
+	})
+}
+
+// taken is what one of the caller's seats holds.
+type taken struct {
+	batch  []Delivery
+	leases []Lease
+}
+
+func (t taken) nothing() bool { return len(t.batch)+len(t.leases) == 0 }
+
+// takenBy finds what instances like these hold at a seat.
+func takenBy(tx Tx, c Caller, m Member, holds, bound func(Instance) bool) (t taken, err error) {
+	held, err := tx.Held(m.Conversation, m.Name)
+	if err != nil {
+		return t, err
+	}
+	t.batch = slices.DeleteFunc(held, func(d Delivery) bool { return !holds(d.Instance) })
+	leases, err := tx.Leases(m.Conversation)
+	t.leases = slices.DeleteFunc(leases, func(l Lease) bool { return l.Agent != c.cred.agent || !bound(l.Instance) })
+	return t, err
+}
+
+// returnAll gives back what find finds at the caller's seats, each conversation's part in an update of its own.
+func (s *Service) returnAll(ctx context.Context, c Caller, find func(Tx, Member) (taken, error)) error {
+	var at []ConversationID
 	err := s.store.View(ctx, func(tx Tx) error {
-		held = nil
+		at = nil
 		if _, err := s.authorise(tx, c); err != nil {
 			return err
 		}
@@ -42,63 +79,45 @@ func (s *Service) Recall(ctx context.Context, c Caller) error {
 			return err
 		}
 		for _, m := range seats {
-			batch, leases, err := takenBy(tx, c, m)
+			t, err := find(tx, m)
 			if err != nil {
 				return err
 			}
-			if len(batch)+len(leases) > 0 {
-				held = append(held, m.Conversation)
+			if !t.nothing() {
+				at = append(at, m.Conversation)
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	for _, id := range held {
+	for _, id := range at {
 		err = errors.Join(err, s.store.Update(ctx, InConversation(id), func(tx Tx) error {
 			r, err := s.enter(tx, c, id)
 			if err != nil {
 				return err
 			}
-			batch, leases, err := takenBy(tx, c, r.me)
-			if err != nil || len(batch)+len(leases) == 0 {
+			t, err := find(tx, r.me)
+			if err != nil || t.nothing() {
 				return err
 			}
-			for _, l := range leases {
-				t, err := r.task(l.Task)
-				if err != nil {
-					return err
-				}
-				if err := r.unclaim(t); err != nil {
-					return err
-				}
-			}
-			if err := r.putBack(r.me.Name, batch, "return"); err != nil {
-				return err
-			}
-			return r.save()
+			return r.giveBack(t)
 		}))
 	}
 	return err
 }
 
-// takenBy finds what the caller's call took at one of its seats and still holds.
-func takenBy(tx Tx, c Caller, m Member) (batch []Delivery, leases []Lease, err error) {
-	held, err := tx.Held(m.Conversation, m.Name)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, d := range held {
-		if d.Instance == c.taker(c.Instance) {
-			batch = append(batch, d)
+// giveBack makes wait again, and opens again, what the seat me held.
+func (r *room) giveBack(t taken) error {
+	for _, l := range t.leases {
+		task, err := r.task(l.Task)
+		if err != nil {
+			return err
+		}
+		if err := r.unclaim(task); err != nil {
+			return err
 		}
 	}
-	all, err := tx.Leases(m.Conversation)
-	for _, l := range all {
-		if l.Agent == c.cred.agent && l.Instance == c.taker(c.binds()) {
-			leases = append(leases, l)
-		}
+	if err := r.putBack(r.me.Name, t.batch, "return"); err != nil {
+		return err
 	}
-	return batch, leases, err
+	return r.save()
 }

@@ -50,7 +50,7 @@ func (p *program) mcp(ctx context.Context, channel bool) error {
 		if err != nil {
 			return err
 		}
-		return p.mcpAtHub(ctx, hub, channel)
+		return p.mcpAtHub(ctx, conf, hub, channel)
 	}
 	o, err := p.openAt(ctx, conf, fresh)
 	if err != nil {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,7 @@ func (p *program) atHub(ctx context.Context, hub *agent.Hub, do func(agentBridge
 }
 
 // mcpAtHub is `mcp` for an agent whose bridge is a hub. It makes nothing on this machine.
-func (p *program) mcpAtHub(ctx context.Context, hub *agent.Hub, channel bool) error {
+func (p *program) mcpAtHub(ctx context.Context, conf *config, hub *agent.Hub, channel bool) error {
 	options := mcpserver.Options{Version: build().Version, Log: p.log}
 	if channel {
 		options.Channel = agent.Channel(hub, clients.Notice)
@@ -72,8 +73,10 @@ func (p *program) mcpAtHub(ctx context.Context, hub *agent.Hub, channel bool) er
 	remote := agent.NewRemote(hub, agent.RemoteOptions{Redact: masked, Log: p.log})
 	server := mcpserver.New(remote, options)
 	defer server.Close()
+	alone, release := p.shareName(conf)
+	defer release()
 	return agent.RunRemote(ctx, agent.RemoteRun{
-		Remote: remote, Server: server, Name: p.as, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log,
+		Remote: remote, Server: server, Name: p.as, Alone: alone, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log,
 		Say: func(line string) { p.tell("%s", masked(line)) },
 	})
 }
@@ -87,4 +90,26 @@ func (p *program) mcpHub(conf *config) (*agent.Hub, error) {
 		return nil, err
 	}
 	return p.hub(conf)
+}
+
+// shareName locks the agent's name for the life of this process, shared with others that are the same agent, and gives what reports
+// whether there are none. Whose token is not in the data directory shares it with nobody knows whom: nil.
+func (p *program) shareName(conf *config) (alone func() bool, release func()) {
+	if p.as == "" || os.Getenv(tokenVariable) != "" {
+		return nil, func() {}
+	}
+	// Never unlinked: two processes would lock two files of one name.
+	f, err := os.OpenFile(filepath.Join(conf.Data, agentsDir, p.as+lockSuffix), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		p.log.Info("lock the agent's name", "error", err)
+		return nil, func() {}
+	}
+	return func() bool {
+		unlock(f)
+		is := tryLock(f, true)
+		if is {
+			unlock(f)
+		}
+		return tryLock(f, false) && is
+	}, func() { f.Close() }
 }

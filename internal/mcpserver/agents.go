@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -105,6 +106,12 @@ var agentCalls = map[string]agentCall{
 	"unclaim": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, q Unclaimed) (Nothing, error) {
 		return Nothing{}, s.UnclaimTask(ctx, c, q.Conversation, q.Task, q.LeaseToken)
 	}),
+	"reclaim": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, _ Nothing) (Nothing, error) {
+		return Nothing{}, s.Reclaim(ctx, c)
+	}),
+	"heartbeat": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, p bridge.Pulse) (Nothing, error) {
+		return Nothing{}, s.Heartbeat(ctx, c, bridge.Pulse{End: p.End})
+	}),
 	"unread": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, _ Nothing) (int, error) {
 		return s.Unread(ctx, c)
 	}),
@@ -152,11 +159,12 @@ func (s *Server) Agents() http.Handler {
 		}
 		defer s.hub.Attend(caller)() // an open request is a heartbeat
 		var q AgentCall
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&q); err != nil {
-			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-				http.Error(w, "the request is too large", http.StatusRequestEntityTooLarge)
-				return
-			}
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // to its end, by which time-outs of bodies are over
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			http.Error(w, "the request is too large", http.StatusRequestEntityTooLarge)
+			return
+		}
+		if err != nil || json.Unmarshal(body, &q) != nil {
 			http.Error(w, "a JSON object is needed", http.StatusBadRequest)
 			return
 		}
