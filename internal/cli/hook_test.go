@@ -115,7 +115,7 @@ func TestHook_ThatCannotRememberKeepsNobodyGoing(t *testing.T) {
 	if out, _ := hookRun(t, strings.NewReader(`{"stop_hook_active":true}`), "codex", "Stop", "--data", dir, "--as", "beta"); out != "" {
 		t.Errorf("it is kept going again: %q", out)
 	}
-	if out, _ := hookRun(t, strings.NewReader(`{}`), "claude", "idle", "--wait", "700ms", "--data", dir, "--as", "beta"); out != "" {
+	if out, _ := hookRun(t, strings.NewReader(`{}`), "claude", "idle", "--wait", "1500ms", "--data", dir, "--as", "beta"); out != "" {
 		t.Errorf("it is woken: %q", out)
 	}
 }

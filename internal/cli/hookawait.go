@@ -16,9 +16,10 @@ import (
 
 const (
 	mostWait = 24 * time.Hour
-	// hookPatience is how long what came must have waited before an idle model is woken for it: the hook of the turn's end, which runs
-	// at the same time, is to be the first.
-	hookPatience = 500 * time.Millisecond
+	// hookPatience is how long what came must wait before an idle model is woken for it. The hook of the turn's end, which runs at the same
+	// time, is to be the first, and so is a check_messages that waits, also as an MCP task whose client asks again half a second later:
+	// the model would be woken twice.
+	hookPatience = 800 * time.Millisecond
 	hookRetry    = 5 * time.Second
 	watchParents = time.Second
 )
@@ -60,15 +61,20 @@ func (p *program) await(ctx context.Context, h clients.Hook, server string, wait
 		}
 	}()
 	var now bridge.KeepAlive
-	for pause := hookPatience; ; pause = hookRetry {
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+	for pause := time.Duration(0); ; pause = hookRetry {
+		if sleep(ctx, pause) != nil {
 			return nil
 		}
 		err := agent.Await(ctx, look.from, func(k bridge.KeepAlive) error {
 			if k.Unread == 0 {
 				return nil
+			}
+			err := sleep(ctx, hookPatience)
+			if err == nil {
+				k, err = agent.Waiting(ctx, look.from)
+			}
+			if err != nil || k.Unread == 0 {
+				return err // somebody has it
 			}
 			tell, err := look.told.decide(ctx, func(t clients.Told) (bool, clients.Told) { return h.Tell(t, call, k) })
 			if err != nil || !tell {
@@ -86,6 +92,16 @@ func (p *program) await(ctx context.Context, h clients.Hook, server string, wait
 		case errors.Is(err, bridge.Denied), errors.Is(err, bridge.Expired), errors.Is(err, bridge.Invalid), errors.Is(err, bridge.NotFound):
 			return p.excuse(err)
 		}
+	}
+}
+
+// sleep waits, and gives an error if ctx ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
