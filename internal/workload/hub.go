@@ -29,7 +29,12 @@ type Hub struct {
 // Serve starts a hub at an address, mostly a loopback one, and returns once it listens. The caller ends it with [Hub.Stop] or [Hub.Kill].
 // More are further flags of `serve`.
 func (p Program) Serve(ctx context.Context, address string, more ...string) (*Hub, error) {
-	h := &Hub{process: p.Command(append([]string{"serve", "--listen", address}, more...)...)}
+	return ServeWith(ctx, p.Command(append([]string{"serve", "--listen", address}, more...)...))
+}
+
+// ServeWith starts anything that says on stderr where it listens, as a hub does. What it says later goes to the command's Stderr.
+func ServeWith(ctx context.Context, process *exec.Cmd) (*Hub, error) {
+	h, to := &Hub{process: process}, process.Stderr
 	h.process.Stderr = nil
 	stderr, err := h.process.StderrPipe()
 	if err != nil {
@@ -39,7 +44,7 @@ func (p Program) Serve(ctx context.Context, address string, more ...string) (*Hu
 		return nil, fmt.Errorf("start a hub: %w", err)
 	}
 	listens := make(chan string, 1)
-	h.talk.Go(func() { listens <- h.listen(stderr, p.Stderr) })
+	h.talk.Go(func() { listens <- h.listen(stderr, to) })
 	select {
 	case h.Address = <-listens:
 	case <-ctx.Done():
@@ -49,7 +54,7 @@ func (p Program) Serve(ctx context.Context, address string, more ...string) (*Hu
 		return nil, errors.Join(ctx.Err(), errors.New("start a hub: it does not listen"))
 	}
 	// What it says later goes the same way; it ends with the process.
-	h.talk.Go(func() { io.Copy(orNowhere(p.Stderr), stderr) })
+	h.talk.Go(func() { io.Copy(orNowhere(to), stderr) })
 	return h, nil
 }
 

@@ -13,7 +13,9 @@ import (
 // noopArg makes this program the floor's server: the same SDK, one tool that does nothing and answers about as much as send does.
 const noopArg = "serve-noop"
 
-func serveNoop() error {
+func serveNoop() error { return noopServer().Run(context.Background(), &mcp.StdioTransport{}) }
+
+func noopServer() *mcp.Server {
 	server := mcp.NewServer(&mcp.Implementation{Name: "noop", Version: "1"}, &mcp.ServerOptions{Capabilities: &mcp.ServerCapabilities{}})
 	schema := map[string]any{"type": "object", "properties": map[string]any{
 		"message": map[string]any{"type": "string"}, "key": map[string]any{"type": "string"},
@@ -25,7 +27,7 @@ func serveNoop() error {
 	server.AddTool(&mcp.Tool{Name: "send", InputSchema: schema}, func(context.Context, *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		return &mcp.CallToolResult{StructuredContent: answer, Content: []mcp.Content{&mcp.TextContent{Text: "sent msg_0123456789abcdef to beta"}}}, nil
 	})
-	return server.Run(context.Background(), &mcp.StdioTransport{})
+	return server
 }
 
 func (b *bench) playNoop(ctx context.Context) (*workload.Player, error) {
