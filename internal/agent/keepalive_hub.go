@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode"
@@ -32,9 +33,10 @@ const (
 // Hub is a hub far or near, as the source of a keep-alive. Make it with [NewHub].
 type Hub struct {
 	url    *url.URL
-	token  string
 	client *http.Client
-	beat   time.Duration // how often the hub shows that it is there, until it says so itself
+	token  atomic.Pointer[string] // it changes where it is succeeded
+	kept   *Keeping               // nil: nobody keeps a successor
+	beat   time.Duration          // how often the hub shows that it is there, until it says so itself
 }
 
 // NewHub is the hub at an address, also with /mcp behind it, to an agent with that token; see [HubClient]. It connects to nothing yet.
@@ -47,8 +49,12 @@ func NewHub(at bridge.HubAddress, token string, heartbeat time.Duration) (*Hub, 
 	if err != nil {
 		return nil, err
 	}
-	return &Hub{url: u, token: token, beat: heartbeat, client: client}, nil
+	h := &Hub{url: u, beat: heartbeat, client: client}
+	h.token.Store(&token)
+	return h, nil
 }
+
+func (h *Hub) bearer() string { return *h.token.Load() }
 
 func (h *Hub) what() string  { return "hub" }
 func (h *Hub) where() string { return h.url.String() }
@@ -56,6 +62,15 @@ func (h *Hub) where() string { return h.url.String() }
 var errMute = errors.New("no sign of life")
 
 func (h *Hub) follow(ctx context.Context, tell func(bridge.KeepAlive) error) error {
+	for {
+		if err := h.followOnce(ctx, tell); !errors.Is(err, errSucceeded) {
+			return err
+		}
+	}
+}
+
+// followOnce is one connection, with one token.
+func (h *Hub) followOnce(ctx context.Context, tell func(bridge.KeepAlive) error) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	// A connection that is cut off by the network says nothing of it, and neither does a hub that hangs.
@@ -64,7 +79,10 @@ func (h *Hub) follow(ctx context.Context, tell func(bridge.KeepAlive) error) err
 	defer h.client.CloseIdleConnections() // the next one is to be a new one
 	err := h.stream(ctx, func(k bridge.KeepAlive) error {
 		mute.Reset(missedBeats * heartbeatOf(k, h.beat))
-		return tell(k)
+		if err := tell(k); err != nil || !k.TokenEnds || h.kept == nil {
+			return err
+		}
+		return h.succeed(ctx)
 	})
 	if context.Cause(ctx) == errMute {
 		return errMute
@@ -121,7 +139,7 @@ func (h *Hub) get(ctx context.Context, u *url.URL, accept string) (*http.Respons
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+h.token)
+	req.Header.Set("Authorization", "Bearer "+h.bearer())
 	req.Header.Set("Accept", accept)
 	res, err := h.client.Do(req)
 	if err != nil {
@@ -159,7 +177,7 @@ func (h *Hub) refusal(res *http.Response, want string) error {
 			WithHint("renew it where the hub runs, with `agentbridge token renew`, or join again with a new invite")
 	case said.Code == bridge.Denied, status == http.StatusUnauthorized:
 		return bridge.Errorf(bridge.Denied, "the hub does not accept the token").
-			WithHint("`agentbridge token list` shows on the hub's machine which are valid, and `agentbridge token new` makes one")
+			WithHint("it was revoked, or its key has ended: join again with a new invite. `agentbridge token list` on the hub's machine shows which are valid")
 	case status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout:
 		return bridge.Errorf(bridge.Unavailable, "status %d", status)
 	case status >= 300 && status < 400:

@@ -62,7 +62,7 @@ const (
 
 // NewRemote makes a bridge of a hub. It connects to nothing yet.
 func NewRemote(hub *Hub, o RemoteOptions) *Remote {
-	mac := hmac.New(sha256.New, []byte(hub.token))
+	mac := hmac.New(sha256.New, []byte(hub.bearer()))
 	io.WriteString(mac, sealLabel)
 	r := &Remote{hub: hub, client: callClient(hub.client), key: mac.Sum(nil), redact: o.Redact, log: o.Log, held: map[bridge.Receipt]bool{}}
 	if r.log == nil {

@@ -160,7 +160,7 @@ func (r *Remote) post(ctx context.Context, name string, body []byte) (answer mcp
 	if err != nil {
 		return answer, false, err
 	}
-	req.Header.Set("Authorization", "Bearer "+r.hub.token)
+	req.Header.Set("Authorization", "Bearer "+r.hub.bearer())
 	req.Header.Set("Content-Type", "application/json")
 	res, err := r.client.Do(req)
 	if err == nil {

@@ -15,11 +15,13 @@ type KeepAlive struct {
 	From []string `json:"from"`
 	// NewestAt is when the newest of that began to wait; null: nothing waits. It moves on with every message, also where the count
 	// stays the same because others were read meanwhile.
-	NewestAt  *time.Time `json:"newest_at"`
-	ExpiresAt time.Time  `json:"expires_at"`        // of the token
-	Heartbeat float64    `json:"heartbeat_seconds"` // a keep-alive hears from the bridge at least this often
+	NewestAt *time.Time `json:"newest_at"`
 	// Log is how many entries the deployment's log has. It only grows: where it is less than before, the store is an older copy of itself.
-	Log int64 `json:"log_entries"`
+	Log       int64     `json:"log_entries"`
+	ExpiresAt time.Time `json:"expires_at"` // of the token
+	// TokenEnds says that the token will not go on after that, because its key ends; see [Service.SucceedToken].
+	TokenEnds bool    `json:"token_ends,omitempty"`
+	Heartbeat float64 `json:"heartbeat_seconds"` // a keep-alive hears from the bridge at least this often
 }
 
 // keepAlivePause is the least time between two looks: a burst of messages is one change.
@@ -71,7 +73,8 @@ func (s *Service) Waiting(ctx context.Context, c Caller) (KeepAlive, error) {
 
 // keepAlive looks, and renews the caller's token where it is time.
 func (s *Service) keepAlive(ctx context.Context, c Caller) (k KeepAlive, err error) {
-	due := false
+	var due, mortal bool
+	var now time.Time
 	err = s.store.View(ctx, func(tx Tx) error {
 		k = KeepAlive{Name: c.cred.name, Heartbeat: s.conf.Heartbeat.Seconds()}
 		token, err := s.authorise(tx, c)
@@ -84,7 +87,10 @@ func (s *Service) keepAlive(ctx context.Context, c Caller) (k KeepAlive, err err
 			return err
 		}
 		k.Log = log.Size
-		due = !tx.Now().Before(token.until.Add(-s.conf.TokenTTL / 3))
+		now = tx.Now()
+		due = !now.Before(token.until.Add(-s.conf.TokenTTL / 3))
+		_, forever, _ := s.ring().lasts(token.KeyID)
+		mortal = !forever && token.Parent == ""
 		if k.Unread, err = unreadOf(tx, c); err != nil || k.Unread == 0 {
 			return err
 		}
@@ -98,6 +104,7 @@ func (s *Service) keepAlive(ctx context.Context, c Caller) (k KeepAlive, err err
 	switch {
 	case err == nil:
 		k.ExpiresAt = expires
+		k.TokenEnds = mortal && expires.Before(now.Add(s.conf.TokenTTL/3))
 	case errors.Is(err, Denied), errors.Is(err, Expired), ctx.Err() != nil:
 		return k, err
 	default: // a third of its life is left to try again

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"agentbridge/internal/bridge"
@@ -325,4 +326,46 @@ func TestKeyRing_AStoreWhoseListOfKeysWasEmptiedIsRefused(t *testing.T) {
 	}
 	_, err = bridge.New(w.ctx, w.store, bridge.Options{Keys: bridge.NewKeyRing(), Scanner: scanner(t)})
 	want(t, err, bridge.Invalid, "key file")
+}
+
+func TestSucceedToken_OnlyForATokenThatEndsWithItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &ringFile{}
+		w := newWorld(t, f.option)
+		a := w.agent("alpha")
+		told := func() (k bridge.KeepAlive) {
+			t.Helper()
+			k, err := w.Waiting(w.ctx, a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return k
+		}
+		_, err := w.SucceedToken(w.ctx, a)
+		want(t, err, bridge.Conflict, "go on with it")
+		w.rotate(f, 4*time.Hour)
+		time.Sleep(150 * time.Minute) // at two thirds of its life, and it still goes on
+		if told().TokenEnds {
+			t.Error("a token that can be renewed is told to end")
+		}
+		time.Sleep(time.Hour)
+		if !told().TokenEnds {
+			t.Error("a token that ends with its key is not told to end")
+		}
+		child := w.child(a, bridge.ChildRequest{})
+		_, err = w.SucceedToken(w.ctx, child)
+		want(t, err, bridge.Denied, "ask whoever made it")
+		token, err := w.SucceedToken(w.ctx, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := w.Authenticate(w.ctx, token, bridge.Origin{})
+		if err != nil || c.Agent() != a.Agent() {
+			t.Fatalf("the successor is %v's: %v", c.Agent(), err)
+		}
+		time.Sleep(time.Hour)
+		if a = c; told().TokenEnds {
+			t.Error("the successor ends, too")
+		}
+	})
 }

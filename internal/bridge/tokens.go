@@ -65,6 +65,33 @@ func (s *Service) NewOwnToken(ctx context.Context, c Caller) (token string, err 
 	return s.NewToken(ctx, c.Agent())
 }
 
+// SucceedToken gives the caller's agent another token, for one that goes on no longer because its key ends. While it does, it needs none:
+// [Conflict]. The older token stays good until its end.
+func (s *Service) SucceedToken(ctx context.Context, c Caller) (token string, err error) {
+	defer func() { err = s.refused(c, err) }()
+	if err := s.admit(ctx, c, c.tolls(Joining)); err != nil {
+		return "", err
+	}
+	s.freshen(ctx) // what is made now must be signed by the key of now
+	return commit(ctx, s.store.Update, Deployment, func(tx Tx) (string, error) {
+		g, err := s.authorise(tx, c)
+		if err == nil && g.Parent != "" {
+			err = Errorf(Denied, "a child token ends with the one that it comes from").WithHint("ask whoever made it for another")
+		}
+		if err != nil {
+			return "", err
+		}
+		if _, forever, _ := s.ring().lasts(g.KeyID); forever {
+			return "", Errorf(Conflict, "the token needs no other: it is renewed as it is").WithHint("go on with it")
+		}
+		agent, err := tx.Agent(g.Agent)
+		if err != nil {
+			return "", noAgent(err)
+		}
+		return s.issue(tx, agent)
+	})
+}
+
 func (s *Service) issue(tx Tx, agent Agent) (string, error) {
 	text, row := s.ring().mint(Token{Agent: agent.ID, CreatedAt: tx.Now(), ExpiresAt: tx.Now().Add(s.conf.TokenTTL)})
 	if err := tx.PutToken(row); err != nil {

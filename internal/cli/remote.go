@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,26 @@ func (p *program) hub(conf *config) (*agent.Hub, error) {
 	if err != nil {
 		return nil, err
 	}
-	return agent.NewHub(at, token, conf.Bridge.Heartbeat)
+	hub, err := agent.NewHub(at, token, conf.Bridge.Heartbeat)
+	if err == nil && os.Getenv(tokenVariable) == "" { // what is in a variable is kept by nobody
+		hub.Keep(p.keeping(conf, p.as))
+	}
+	return hub, err
+}
+
+// keeping is where the token of an agent at a hub is.
+func (p *program) keeping(conf *config, name string) agent.Keeping {
+	path := filepath.Join(conf.Data, agentsDir, name+tokenSuffix)
+	return agent.Keeping{
+		Turn: func(ctx context.Context) (func() error, error) {
+			return lockFile(ctx, filepath.Join(conf.Data, agentsDir, making))
+		},
+		Read: func() (string, error) {
+			token, err := readPrivate(path, p.log)
+			return strings.TrimSpace(string(token)), err
+		},
+		Write: func(token string) error { return writePrivate(path, []byte(token+"\n"), true) },
+	}
 }
 
 // partingTime is how long a command takes at most to give back what it took and nobody has.

@@ -61,6 +61,10 @@ type (
 		Task         bridge.TaskID         `json:"task_id"`
 		LeaseToken   int64                 `json:"lease_token"`
 	}
+	// Succeeded is the token that follows the one that asked.
+	Succeeded struct {
+		Token string `json:"token"`
+	}
 	// Nothing is no request, or no result.
 	Nothing struct{}
 )
@@ -114,6 +118,11 @@ var agentCalls = map[string]agentCall{
 	}),
 	"unread": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, _ Nothing) (int, error) {
 		return s.Unread(ctx, c)
+	}),
+
+	"succeed_token": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, _ Nothing) (Succeeded, error) {
+		token, err := s.SucceedToken(ctx, c)
+		return Succeeded{token}, err
 	}),
 
 	"await_messages": passed((*bridge.Service).AwaitMessages),
