@@ -14,7 +14,7 @@ func (p *program) createCommand() *cobra.Command {
 	var partners []string
 	var ttl duration
 	cmd := &cobra.Command{
-		Use:   "create --role ROLE --partner NAME=ROLE[:RANK]…",
+		Use:   "create [--role ROLE] --partner NAME[=ROLE[:RANK]]…",
 		Short: "Start a conversation and get a join code for each partner",
 		Long: `Start a conversation. Each partner gets a single-use join code, which is shown this once.
 
@@ -25,10 +25,10 @@ worker, peer or orchestrator.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&q.Role, "role", "", "what you do in it")
-	flags.StringArrayVar(&partners, "partner", nil, "a partner, NAME=ROLE[:RANK]; once for each")
+	flags.StringArrayVar(&partners, "partner", nil, "a partner, NAME or NAME=ROLE[:RANK]; once for each")
 	flags.StringVar(&q.Name, "name", "", "your name in it (default your agent's)")
 	flags.StringVar(&q.Title, "title", "", "what it is about")
-	flags.Var(&ttl, "ttl", "how long it lasts, such as 3h")
+	flags.Var(&ttl, "ttl", "how long it lasts, such as 8h (default conversation_ttl)")
 	flags.IntVar(&q.TTLMinutes, "ttl-minutes", 0, "the same in minutes")
 	cmd.MarkFlagsMutuallyExclusive("ttl", "ttl-minutes")
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "invite the partners to this conversation instead")
@@ -52,12 +52,12 @@ func (p *program) inviteCommand() *cobra.Command {
 	var q bridge.CreateRequest
 	var partners []string
 	cmd := &cobra.Command{
-		Use:     "invite --conversation-id ID --partner NAME=ROLE[:RANK]…",
+		Use:     "invite --conversation-id ID --partner NAME[=ROLE[:RANK]]…",
 		Short:   "Invite more partners to a conversation, or one of them anew",
 		Example: "  agentbridge invite --as alpha --conversation-id conv_0123456789abcdef --partner gamma='writes the documentation'",
 		Args:    count(0, 0, "none"),
 	}
-	cmd.Flags().StringArrayVar(&partners, "partner", nil, "a partner, NAME=ROLE[:RANK]; once for each")
+	cmd.Flags().StringArrayVar(&partners, "partner", nil, "a partner, NAME or NAME=ROLE[:RANK]; once for each")
 	p.conversationFlag(cmd, (*string)(&q.Conversation), "the conversation")
 	return p.asAgent(cmd, func(ctx context.Context, b agentBridge, c bridge.Caller, _ []string) (err error) {
 		if q.Conversation == "" {

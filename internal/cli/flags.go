@@ -23,7 +23,7 @@ func spelling(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 
 // asFlag adds --as.
 func (p *program) asFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&p.as, "as", "", "the agent of this machine to act as, made on first use (default: the only one there is; mcp: the working directory's name)")
+	cmd.Flags().StringVar(&p.as, "as", "", "the agent of this machine to act as, made on first use (default: the only one there is)")
 	cmd.RegisterFlagCompletionFunc("as", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		conf, err := p.loadConfig()
 		if err != nil {

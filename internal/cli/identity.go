@@ -48,6 +48,23 @@ func (p *program) nameAgent(conf *config) error {
 		WithHint("say which one you are with --as NAME")
 }
 
+// newcomer says that the agent that nameAgent settled is not there yet and will be made, so that a mistyped name is not taken for an
+// agent without messages. Empty: it is there.
+func (p *program) newcomer(conf *config) string {
+	names, err := localAgents(conf.Data)
+	if err != nil || p.as == "" || os.Getenv(tokenVariable) != "" || slices.Contains(names, p.as) {
+		return ""
+	}
+	said := p.as + " is a new agent of this machine"
+	if n := len(names); n > 0 {
+		said += ", beside " + strings.Join(names[:min(n, 8)], ", ")
+		if n > 8 {
+			said += " and " + some(n-8, "other", "others")
+		}
+	}
+	return said
+}
+
 // caller authenticates who runs a shell verb: the bearer of AGENTBRIDGE_TOKEN, or the local agent that nameAgent settled.
 func (p *program) caller(ctx context.Context, o *opened) (bridge.Caller, error) {
 	if token := os.Getenv(tokenVariable); token != "" {

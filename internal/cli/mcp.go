@@ -35,6 +35,7 @@ turns of its own; NAME is what the settings call the server. What they say is re
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.mcp(cmd.Context(), channel) },
 	}
 	p.asFlag(cmd)
+	cmd.Flags().Lookup("as").Usage = "the agent of this machine to act as, made on first use (default: the working directory's name)"
 	p.serverFlag(cmd)
 	cmd.Flags().BoolVar(&channel, "channel", false, "be a channel of Claude Code: a message wakes the model")
 	return cmd

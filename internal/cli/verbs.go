@@ -36,6 +36,7 @@ func (p *program) asAgent(cmd *cobra.Command, do func(ctx context.Context, b age
 			}
 			return p.atHub(ctx, hub, func(b agentBridge, c bridge.Caller) error { return do(ctx, b, c, args) })
 		}
+		made := p.newcomer(conf)
 		o, err := p.openAt(ctx, conf, fresh)
 		if err != nil {
 			return err
@@ -44,6 +45,9 @@ func (p *program) asAgent(cmd *cobra.Command, do func(ctx context.Context, b age
 		c, err := p.caller(ctx, o)
 		if err != nil {
 			return err
+		}
+		if made != "" {
+			p.tell("%s", made)
 		}
 		c.Passing = true
 		return do(ctx, o.svc, c, args)
