@@ -64,8 +64,9 @@ race: go cc ## all tests under the race detector (needs a C compiler)
 # Tests that need a server are behind a build tag, so that those of `make test` are whole without one. -short as for race; SHORT= for all steps.
 SHORT ?= -short
 
-postgres: go ## the store contract on a throwaway PostgreSQL server (needs PostgreSQL 14 or newer)
+postgres: go ## the store contract and the stories on a throwaway PostgreSQL server (needs PostgreSQL 14 or newer)
 	tools/postgres/with.sh go test -tags postgres $(SHORT) ./internal/postgres
+	tools/postgres/with.sh go test -tags postgres $(SHORT) -run 'PostgreSQL' ./internal/cli
 
 networks: go ## partitions, links that go down and dead hubs, in network namespaces of their own (needs iproute2 and the right to make namespaces)
 	go test -count=1 -tags networks -run TestNetworks ./internal/workload

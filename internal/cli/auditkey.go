@@ -13,7 +13,6 @@ import (
 
 	"agentbridge/internal/audit"
 	"agentbridge/internal/bridge"
-	"agentbridge/internal/sqlite"
 )
 
 // What proves the logs lies beside the store and not in it: the key that signs checkpoints, its public half, which is for everybody,
@@ -66,7 +65,7 @@ func writePublic(dir string, signer *audit.Signer) error {
 
 // signer gives the key that signs checkpoints of a store. A new store, and one from before checkpoints, gets one; one that lost its key
 // gets none silently: nil, and then no checkpoint is signed.
-func (p *program) signer(ctx context.Context, store *sqlite.Store, dir string) (*audit.Signer, error) {
+func (p *program) signer(ctx context.Context, store bridge.Store, dir string) (*audit.Signer, error) {
 	if signer := p.readSigner(dir); signer != nil {
 		return signer, nil
 	}

@@ -19,7 +19,7 @@ import (
 // config is what is in force. Each value remembers where it comes from: flag > environment > file > default.
 type config struct {
 	Data       string // directory of the key, the local agents' tokens and, unless said otherwise, the store
-	Store      string // sqlite:PATH
+	Store      string // sqlite:PATH or postgres://…, which may hold a password
 	Listen     string
 	SweepEvery time.Duration
 	Log        slog.Level

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -67,13 +68,16 @@ type demo struct {
 	notice string // the line that tells how far the work is; empty: none is shown
 }
 
+// ownStore is the store in a directory, whatever the environment names.
+func ownStore(dir string) string { return "sqlite:" + filepath.Join(dir, storeFile) }
+
 func (p *program) demo(ctx context.Context, dir string, kept bool) (err error) {
 	began := time.Now()
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find own program: %w", err)
 	}
-	d := &demo{p: p, dir: dir, program: workload.Program{Path: self, Data: dir, Env: append(hasty, "AGENTBRIDGE_LOG=error"), Stderr: p.stderr}, by: map[bridge.TaskID]*step{}}
+	d := &demo{p: p, dir: dir, program: workload.Program{Path: self, Data: dir, Env: append(hasty, "AGENTBRIDGE_LOG=error", variable("store")+"="+ownStore(dir)), Stderr: p.stderr}, by: map[bridge.TaskID]*step{}}
 	defer func() { err = errors.Join(err, d.leave()) }()
 	for n, scene := range []struct {
 		title string

@@ -197,8 +197,7 @@ func (pt *patient) sameStore() bool {
 		pt.refuse(noListener, "", bridge.Errorf(bridge.Invalid, "its server refuses its settings: %w", err).WithHint("correct them in %s", pt.File))
 		return false
 	}
-	mine, _ := pt.conf.storePath()
-	path, _ := theirs.storePath()
+	mine, path := pt.conf.storeName(), theirs.storeName()
 	if path == mine && theirs.Data == pt.conf.Data {
 		return true
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"time"
 
 	"agentbridge/internal/bridge"
@@ -22,7 +21,7 @@ func (p *program) trialStore(ctx context.Context, conf *config) (*trial, error) 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(path); err == nil {
+	if _, err := os.Stat(path); err == nil || conf.onPostgres() {
 		if o, err := p.openAt(ctx, conf, existing); err == nil {
 			return &trial{opened: o}, nil
 		}
@@ -32,7 +31,7 @@ func (p *program) trialStore(ctx context.Context, conf *config) (*trial, error) 
 		return nil, bridge.Errorf(bridge.Denied, "try clients: %w", err).WithHint("set TMPDIR to a directory that can be written")
 	}
 	own := *conf
-	own.Data, own.Store = dir, "sqlite:"+filepath.Join(dir, storeFile)
+	own.Data, own.Store = dir, ownStore(dir)
 	o, err := p.openAt(ctx, &own, fresh)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/postgres"
 )
 
 // examine looks at everything, from the outside in, and stops where nothing more can be seen.
@@ -45,6 +46,10 @@ func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
 	if _, err := os.Stat(filepath.Join(conf.Data, keyFile)); err == nil { // before, there is nothing to hide
 		modes(conf, d)
 	}
+	if conf.onPostgres() {
+		p.examineStore(ctx, conf, d)
+		return
+	}
 	path, _ := conf.storePath()
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -54,15 +59,44 @@ func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
 	if err == nil {
 		d.good("store", "%s, %d KiB, on %s", path, info.Size()>>10, filesystem(filepath.Dir(path)))
 	}
+	p.examineStore(ctx, conf, d)
+}
+
+// examineStore opens the store and looks at it.
+func (p *program) examineStore(ctx context.Context, conf *config, d *diagnosis) {
 	start := time.Now()
 	o, err := p.openAt(ctx, conf, existing)
+	if conf.onPostgres() && errors.Is(err, bridge.NotFound) {
+		d.good("store", "none yet at %s; the first agent makes it", conf.storeName())
+		return
+	}
 	if err != nil {
 		d.bad("store", err)
 		return
 	}
 	defer o.close()
-	d.good("engine", "SQLite (%s), opened in %s", dependency("modernc.org/sqlite"), time.Since(start).Round(time.Millisecond))
+	took := time.Since(start).Round(time.Millisecond)
+	if store, ok := o.store.(*postgres.Store); ok {
+		d.good("store", "%s", conf.storeName())
+		examineServer(store, took, d)
+	} else {
+		d.good("engine", "SQLite (%s), opened in %s", dependency("modernc.org/sqlite"), took)
+	}
 	o.examine(ctx, d)
+}
+
+// examineServer looks at what a database server said of itself.
+func examineServer(store *postgres.Store, took time.Duration, d *diagnosis) {
+	at := store.Server()
+	d.good("engine", "PostgreSQL %s, opened in %s", at.Version, took)
+	if !at.Syncs {
+		d.bad("engine", bridge.Errorf(bridge.Invalid, "the PostgreSQL server runs with fsync off: a power failure may lose what was confirmed, or all of it").
+			WithHint("set fsync = on in its postgresql.conf"))
+	}
+	if at.Ahead.Abs() > time.Minute {
+		d.bad("clock", bridge.Errorf(bridge.Invalid, "the database's clock, which decides, is %s ahead of this machine's", showDuration(at.Ahead.Round(time.Second))).
+			WithHint("set both by the same time server"))
+	}
 }
 
 // examine looks at an open bridge.
@@ -116,7 +150,7 @@ func (o *opened) examine(ctx context.Context, d *diagnosis) {
 
 // modes looks at who can read what holds secrets.
 func modes(conf *config, d *diagnosis) {
-	store, _ := conf.storePath()
+	store, _ := conf.storePath() // none where the store is a server's: then there is nothing to look at
 	for _, at := range []struct{ what, path string }{
 		{"data directory", conf.Data},
 		{"key file", filepath.Join(conf.Data, keyFile)},

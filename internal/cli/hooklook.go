@@ -11,6 +11,7 @@ import (
 	"agentbridge/internal/agent"
 	"agentbridge/internal/bridge"
 	"agentbridge/internal/clients"
+	"agentbridge/internal/postgres"
 	"agentbridge/internal/sqlite"
 )
 
@@ -42,24 +43,7 @@ func (p *program) look(ctx context.Context, h clients.Hook, call clients.Call, s
 		}
 		return l, err
 	}
-	path, err := conf.storePath()
-	if err != nil {
-		return l, err
-	}
-	for _, needed := range []string{path, keyPath(conf.Data)} {
-		if _, err := os.Stat(needed); errors.Is(err, fs.ErrNotExist) {
-			return l, bridge.Errorf(bridge.NotFound, "there is no store yet")
-		}
-	}
-	text, err := readPrivate(keyPath(conf.Data), p.log)
-	if err != nil {
-		return l, err
-	}
-	ring, err := bridge.ParseKeyRing(text)
-	if err != nil {
-		return l, err
-	}
-	store, err := sqlite.OpenReading(ctx, path, sqlite.Options{})
+	store, ring, err := p.openReading(ctx, conf)
 	if err != nil {
 		return l, err
 	}
@@ -72,6 +56,36 @@ func (p *program) look(ctx context.Context, h clients.Hook, call clients.Call, s
 	}
 	l.from = agent.Looking{Service: svc, Caller: caller}
 	return l, nil
+}
+
+// openReading opens a store to look at it, with the keys that are there. It makes nothing: where one is missing, there is no store yet.
+func (p *program) openReading(ctx context.Context, conf *config) (bridge.Store, *bridge.KeyRing, error) {
+	path, err := conf.storePath()
+	if err != nil {
+		return nil, nil, err
+	}
+	needed := []string{path, keyPath(conf.Data)}
+	switch {
+	case os.Getenv(keysVariable) != "":
+		needed = nil
+	case conf.onPostgres():
+		needed = needed[1:]
+	}
+	for _, name := range needed {
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, bridge.Errorf(bridge.NotFound, "there is no store yet")
+		}
+	}
+	ring, err := readKeysOf(conf.Data, true, conf.storeName(), p.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	if conf.onPostgres() {
+		store, err := postgres.OpenReading(ctx, conf.Store, postgres.Options{})
+		return store, ring, err
+	}
+	store, err := sqlite.OpenReading(ctx, path, sqlite.Options{})
+	return store, ring, err
 }
 
 // hookToken reads the token of the agent whose hook it is. It makes none.

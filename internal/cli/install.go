@@ -171,6 +171,9 @@ func (p *program) given(conf *config) (extra []string, err error) {
 			}
 			store = "sqlite:" + path
 		}
+		if err := conf.checkAddress(); conf.onPostgres() && err != nil {
+			return nil, err
+		}
 		extra = append(extra, "--store", store)
 	}
 	if p.config != "" || os.Getenv(variable("config")) != "" {

@@ -76,6 +76,10 @@ Back the key file up anew: a copy from before is refused.`,
 
 // rotate puts a new key in place, one process at a time.
 func (o *opened) rotate(ctx context.Context, retireAfter time.Duration) (bridge.KeyRotation, error) {
+	if o.keys.path == "" {
+		return bridge.KeyRotation{}, bridge.Errorf(bridge.Denied, "the keys come from %s, which cannot be rotated from here", keysVariable).
+			WithHint("rotate where the keys are in a file, and give every hub the new text")
+	}
 	release, err := lockFile(ctx, o.keys.path+lockSuffix)
 	if err != nil {
 		return bridge.KeyRotation{}, err

@@ -41,13 +41,15 @@ func (p *program) adoptKeys(ctx context.Context) error {
 		return err
 	}
 	defer b.store.Close()
-	release, err := lockFile(ctx, b.file.path+lockSuffix)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if b.ring, err = readKeys(conf.Data, b.path, p.log); err != nil { // somebody may have rotated a moment ago
-		return err
+	if b.file.path != "" {
+		release, err := lockFile(ctx, b.file.path+lockSuffix)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if b.ring, err = readKeys(conf.Data, b.path, p.log); err != nil { // somebody may have rotated a moment ago
+			return err
+		}
 	}
 	done, err := bridge.AdoptKeys(ctx, b.store, b.ring)
 	if err != nil {

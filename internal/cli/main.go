@@ -151,7 +151,7 @@ From a shell:      agentbridge create --as alpha --role lead --partner beta=test
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&p.data, "data", "", "data directory (default $XDG_DATA_HOME/agentbridge, or ~/.local/share/agentbridge)")
-	flags.StringVar(&p.store, "store", "", "sqlite:PATH (default bridge.db in the data directory)")
+	flags.StringVar(&p.store, "store", "", "sqlite:PATH (default bridge.db in the data directory) or postgres://USER@HOST/DATABASE")
 	flags.StringVar(&p.config, "config", "", "configuration file (default agentbridge.toml in the data directory)")
 	root.MarkPersistentFlagDirname("data")
 	root.MarkPersistentFlagFilename("config", "toml")

@@ -24,7 +24,7 @@ const (
 // opened is a bridge over its store.
 type opened struct {
 	conf  *config
-	store *sqlite.Store
+	store engine
 	svc   *bridge.Service
 	log   *slog.Logger
 	keys  *ringFile
@@ -93,13 +93,16 @@ func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (*open
 // base is a store, and the keys that are to be its own; whether they are, nobody has looked yet.
 type base struct {
 	path  string
-	store *sqlite.Store
+	store engine
 	ring  *bridge.KeyRing
 	file  *ringFile
 }
 
 // openStore opens what a bridge stands on.
 func (p *program) openStore(ctx context.Context, conf *config, mayMake bool) (b base, err error) {
+	if conf.onPostgres() {
+		return p.openPostgres(ctx, conf, mayMake)
+	}
 	if b.path, err = conf.storePath(); err != nil {
 		return b, err
 	}
@@ -116,26 +119,37 @@ func (p *program) openStore(ctx context.Context, conf *config, mayMake bool) (b 
 	if err := privateDir(filepath.Join(conf.Data, agentsDir), true, p.log); err != nil {
 		return b, err
 	}
-	b.file = &ringFile{path: keyPath(conf.Data)}
+	b.file = ringFileOf(conf.Data)
 	b.file.changed() // before it is read: what changes from now on is new
 	if b.ring, err = readKeys(conf.Data, b.path, p.log); err != nil {
 		return b, err
 	}
-	b.store, err = sqlite.Open(ctx, b.path, sqlite.Options{Logger: p.log})
-	return b, err
+	store, err := sqlite.Open(ctx, b.path, sqlite.Options{Logger: p.log})
+	if err != nil {
+		return b, err
+	}
+	b.store = store
+	return b, nil
 }
 
 // readKeys reads the key ring, or makes one for a store that does not exist yet. Processes that start together get the same.
 func readKeys(dir, store string, log *slog.Logger) (*bridge.KeyRing, error) {
 	// The store first: whoever makes both makes the key first, so a store without a key has lost it.
 	info, err := os.Stat(store)
-	made := err == nil && info.Size() > 0
+	return readKeysOf(dir, err == nil && info.Size() > 0, store, log)
+}
+
+// readKeysOf reads the key ring of a store that was made already, or not.
+func readKeysOf(dir string, made bool, store string, log *slog.Logger) (*bridge.KeyRing, error) {
+	if text := os.Getenv(keysVariable); text != "" {
+		return bridge.ParseKeyRing([]byte(text))
+	}
 	path := keyPath(dir)
 	text, err := readPrivate(path, log)
 	if errors.Is(err, fs.ErrNotExist) {
 		if made {
 			return nil, bridge.Errorf(bridge.Invalid, "the key file %s is missing, but its store is there", path).
-				WithHint("put the key file back from your backup; if it is lost, move %s away as well and begin anew: its tokens cannot be verified any more", store)
+				WithHint("put the key file back from your backup, or copy it from another hub of this store; if it is lost, move %s away as well and begin anew: its tokens cannot be verified any more", store)
 		}
 		ring := bridge.NewKeyRing()
 		if text, err = ring.MarshalText(); err != nil {

@@ -114,7 +114,7 @@ func messages(ctx context.Context, player *workload.Player, id bridge.Conversati
 
 func (d *demo) verify(ctx context.Context) error {
 	other := *d.p // the same program on the demo's directory
-	other.data, other.store, other.config = d.dir, "", ""
+	other.data, other.store, other.config = d.dir, ownStore(d.dir), ""
 	o, err := other.open(ctx, existing)
 	if err != nil {
 		return err

@@ -36,14 +36,24 @@ func TestMain(m *testing.M) {
 
 // TestScript runs the stories in testdata/script: each is named for the promise that it keeps.
 func TestScript(t *testing.T) {
+	stories(t, testscript.Params{Dir: filepath.Join("testdata", "script")}, nil)
+}
+
+// stories runs scripts. Setup, if any, gives each a store of another kind.
+func stories(t *testing.T, params testscript.Params, setup func(env *testscript.Env) error) {
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+		Dir: params.Dir, Files: params.Files,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_DATA_HOME", filepath.Join(env.WorkDir, "xdg"))
 			env.Setenv("DATA", filepath.Join(env.WorkDir, "xdg", "agentbridge"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("NO_COLOR", "1")
 			env.Setenv("OURS", filepath.SplitList(env.Getenv("PATH"))[0]) // a PATH with our programs alone, whatever this machine has
+			if setup != nil {
+				if err := setup(env); err != nil {
+					return err
+				}
+			}
 			return freePort(env)
 		},
 		Condition: func(cond string) (bool, error) {
@@ -186,7 +196,7 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	}
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Args[0], cmd.Dir = args[0], ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "XDG_DATA_HOME", "NO_COLOR", "AGENTBRIDGE_TOKEN"} {
+	for _, name := range []string{"PATH", "HOME", "XDG_DATA_HOME", "NO_COLOR", "AGENTBRIDGE_TOKEN", "AGENTBRIDGE_STORE"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

@@ -64,7 +64,9 @@ func (p *program) serve(ctx context.Context, f hubFlags) error {
 		return err
 	}
 	defer o.close()
-	server := mcpserver.New(o.svc, mcpserver.Options{Version: build().Version, Log: p.log, BehindProxy: f.behindProxy, URL: public.String()})
+	server := mcpserver.New(o.svc, mcpserver.Options{
+		Version: build().Version, Log: p.log, BehindProxy: f.behindProxy, URL: public.String(), Sessionless: conf.onPostgres(),
+	})
 	dog, err := o.watchdog()
 	if err != nil {
 		return err

@@ -112,6 +112,9 @@ func (c *config) set(s setting, value, source string) error {
 func (c *config) show(s setting) string {
 	switch ref := s.ref(c).(type) {
 	case *string:
+		if ref == &c.Store && c.onPostgres() {
+			return c.storeName()
+		}
 		return *ref
 	case *secret:
 		if *ref != "" {
@@ -189,22 +192,21 @@ func (c *config) secretFile() bool {
 	})
 }
 
-// storePath is the path of the SQLite file.
+// storePath is the path of the SQLite file; empty where there is none, because the store is a PostgreSQL database.
 func (c *config) storePath() (string, error) {
 	engine, path, _ := strings.Cut(c.Store, ":")
 	switch {
 	case engine == "sqlite" && path != "":
 		return path, nil
 	case engine == "postgres", engine == "postgresql":
-		// Not shown: the URL may hold a password.
-		return "", bridge.Errorf(bridge.Invalid, "store: this build has no PostgreSQL engine yet").WithHint("use --store sqlite:PATH, or leave it out")
+		return "", nil // see onPostgres
 	}
-	return "", c.refuse("store", c.from["store"], "must be sqlite:PATH")
+	return "", c.refuse("store", c.from["store"], "must be sqlite:PATH or postgres://…")
 }
 
 // strayVariables lists variables that look like settings and are none, sorted: most likely misspelt.
 func strayVariables(environ []string) []string {
-	known := map[string]bool{"AGENTBRIDGE_CONFIG": true, tokenVariable: true, unreadVariable: true, fromVariable: true}
+	known := map[string]bool{"AGENTBRIDGE_CONFIG": true, tokenVariable: true, keysVariable: true, unreadVariable: true, fromVariable: true}
 	for _, s := range settings {
 		known[variable(s.name)] = true
 	}

@@ -102,29 +102,56 @@ func settings(schema, durable string, lockTimeout time.Duration) string {
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(max(1, d.Milliseconds()), 10) }
 
-// inspect refuses a server that will not do.
-func (a *address) inspect(c *conn, log *slog.Logger) error {
-	version := c.raw.ParameterStatus("server_version")
-	if tooOld(version) {
-		return bridge.Errorf(bridge.Invalid, "the server is PostgreSQL %s, and %d is the oldest that will do", version, oldest).
-			WithHint("upgrade the server, or name another one")
-	}
-	standby, err := c.number(`SELECT pg_is_in_recovery()::int::bigint`)
-	if err != nil {
-		return err
-	}
-	if standby != 0 {
-		return readOnly("open the database", nil)
-	}
-	encoding := c.raw.ParameterStatus("server_encoding")
-	if encoding != "" && encoding != "UTF8" {
-		return bridge.Errorf(bridge.Invalid, "the database is encoded as %s, and only UTF8 can hold every message", encoding).
-			WithHint("make one with createdb --encoding=UTF8 --template=template0")
-	}
-	if unsafe, err := c.number(`SELECT (current_setting('fsync') = 'off')::int::bigint`); err == nil && unsafe != 0 {
+// Server is what a server said of itself when the store was opened.
+type Server struct {
+	Version string
+	Syncs   bool          // it waits for its disk
+	Ahead   time.Duration // by how much its clock is ahead of this machine's
+}
+
+// Server tells about the server.
+func (s *Store) Server() Server { return s.server }
+
+// warn logs what should not be so.
+func (s Server) warn(log *slog.Logger) {
+	if !s.Syncs {
 		log.Warn("the PostgreSQL server runs with fsync off: a power failure may lose what was confirmed, or all of it")
 	}
-	return nil
+	if s.Ahead.Abs() > time.Minute {
+		log.Warn("the database's clock, which decides, is not this machine's", "ahead", s.Ahead)
+	}
+}
+
+// inspect refuses a server that will not do.
+func (a *address) inspect(c *conn) (s Server, err error) {
+	s.Version = c.raw.ParameterStatus("server_version")
+	if tooOld(s.Version) {
+		return s, bridge.Errorf(bridge.Invalid, "the server is PostgreSQL %s, and %d is the oldest that will do", s.Version, oldest).
+			WithHint("upgrade the server, or name another one")
+	}
+	var standby bool
+	if _, err := c.trip(
+		&call{sql: `SELECT pg_is_in_recovery()::int::bigint, (current_setting('fsync') = 'on')::int::bigint`, each: func(r *row) {
+			standby, s.Syncs = r.bool(), r.bool()
+		}},
+		&call{sql: clock, each: func(r *row) { s.Ahead = time.Until(r.time()) }},
+	); err != nil {
+		return s, err
+	}
+	if standby {
+		return s, readOnly("open the database", nil)
+	}
+	if encoding := c.raw.ParameterStatus("server_encoding"); encoding != "" && encoding != "UTF8" {
+		return s, bridge.Errorf(bridge.Invalid, "the database is encoded as %s, and only UTF8 can hold every message", encoding).
+			WithHint("make one with createdb --encoding=UTF8 --template=template0")
+	}
+	return s, nil
+}
+
+// empty says that there are no tables, where there should be.
+func (a *address) empty() error {
+	return bridge.Errorf(bridge.NotFound, "there is no store at %s, database %s, schema %s", a.config.Host, a.config.Database, a.schema).
+		WithHint("agents and hubs make it when they start; search_path=NAME in --store names another schema")
 }
 
 // tooOld reports whether a server says that it is older than will do.

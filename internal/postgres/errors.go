@@ -51,7 +51,7 @@ func failure(op string, err error) error {
 	case c == "42501":
 		return unavailable("the database user lacks a right", "let the user own the database, or its schema: CREATE SCHEMA agentbridge AUTHORIZATION user")
 	case c == "53300" || c == "53400":
-		return unavailable("the PostgreSQL server has no connection left", "raise its max_connections, or lower pool_max_conns in --store; each hub takes two more than that")
+		return unavailable("the PostgreSQL server has no connection left", "raise its max_connections, or lower pool_max_conns in --store; each hub takes three more than that")
 	case c == "53100":
 		return unavailable("the PostgreSQL server's disk is full", "free some space there and try again; nothing that was confirmed is lost")
 	case c == "25006":

@@ -126,6 +126,26 @@ func TestWatch_ListensAgainAfterItsConnectionWasCut(t *testing.T) {
 	}
 }
 
+func TestDead_WhoSaidGoodbyeAtOnce(t *testing.T) {
+	dsn := fresh(t)
+	a, b, c := start(t, dsn, Options{}), start(t, dsn, Options{}), start(t, dsn, Options{})
+	ended, going := b.Instance(), c.Instance()
+	if a.Dead(ended) || a.Dead(going) || a.Dead(a.Instance()) {
+		t.Error("a process that is there counts as dead")
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a process that said goodbye to count as dead", func() bool { return a.Dead(ended) })
+	if a.Dead(going) || c.Dead(a.Instance()) {
+		t.Error("with one, others died")
+	}
+	fresh := start(t, dsn, Options{}) // has watched nobody yet
+	if !fresh.Dead(ended) || fresh.Dead(going) {
+		t.Error("a process that has just begun cannot tell who is gone")
+	}
+}
+
 // eventually asks until the answer is yes.
 func eventually(t testing.TB, what string, met func() bool) {
 	t.Helper()
@@ -157,6 +177,17 @@ func TestUpdate_StandbyThatIsNotWaitedForIsUnavailable(t *testing.T) {
 		return n > 0
 	}
 	setting("nobody")
+	// The server takes a moment to heed it.
+	heed := make(chan error)
+	for heeded := false; !heeded; {
+		ctx, cancel := context.WithTimeout(background, 200*time.Millisecond)
+		go func() {
+			heed <- s.Update(ctx, bridge.Deployment, func(tx bridge.Tx) error { return tx.PutMeta("first", nil) })
+		}()
+		heeded = <-heed != nil
+		cancel()
+	}
+	adminOf(t, dsn, "SET synchronous_commit = local; SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 	for _, act := range []string{"pg_cancel_backend", "pg_terminate_backend"} {
 		answer := make(chan error, 1)
 		go func() { answer <- put(s, act) }()

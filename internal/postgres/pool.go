@@ -6,18 +6,20 @@ import (
 	"time"
 )
 
-// use is what a connection is for. Each has its half of them, so that neither can keep the other from going on.
+// use is what a connection is for. Views and updates have half of them each, so that neither can keep the other from going on; one more
+// is for questions in the midst of either.
 type use int
 
 const (
 	viewing use = iota
 	updating
+	asking
 )
 
 // pool holds the connections of views and updates. The one used last is used next, so that its statements are warm.
 type pool struct {
 	at  *address
-	sem [2]chan struct{} // holds one for each connection in use
+	sem [3]chan struct{} // holds one for each connection in use
 
 	mu   sync.Mutex // guards all below
 	idle []*conn
@@ -26,8 +28,8 @@ type pool struct {
 
 func newPool(at *address) *pool {
 	views := max(1, at.conns/2)
-	return &pool{at: at, sem: [2]chan struct{}{
-		viewing: make(chan struct{}, views), updating: make(chan struct{}, max(1, at.conns-views)),
+	return &pool{at: at, sem: [3]chan struct{}{
+		viewing: make(chan struct{}, views), updating: make(chan struct{}, max(1, at.conns-views)), asking: make(chan struct{}, 1),
 	}}
 }
 

@@ -24,7 +24,7 @@ type process struct {
 	beat   int64
 	polled time.Time // when the last look succeeded
 	peers  map[bridge.Instance]peer
-	asked  map[bridge.Instance]time.Time // those without a row: when somebody first asked
+	gone   map[bridge.Instance]bool // asked for and without a row: names are not used twice
 }
 
 // peer is another process as it was seen.
@@ -146,35 +146,54 @@ func (p *process) look(seen map[bridge.Instance]int64, now time.Time) (gone bool
 			gone = true
 		}
 	}
-	for instance, at := range p.asked {
-		if now.Sub(at) > time.Minute {
-			delete(p.asked, instance)
-		}
-	}
 	p.peers = peers
 	return gone, buried
 }
 
-// Dead reports whether instance is a process that is known to have ended: its row is gone, or it has not counted on for ten
-// seconds. It is never true for this process, nor for a token. This process must have watched for as long, so at first it says no.
+// Dead reports whether instance is a process that is known to have ended: it has no row any more, or has not counted on for ten seconds
+// while this process watched. It is never true for this process, nor for a token, nor where nobody can tell.
 func (s *Store) Dead(instance bridge.Instance) bool {
 	p := &s.self
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if !strings.HasPrefix(string(instance), "proc_") || instance == p.name || now.Sub(p.polled) > 2*pollEvery {
+	if !strings.HasPrefix(string(instance), "proc_") || instance == p.name {
 		return false
 	}
-	if peer, there := p.peers[instance]; there {
-		return peer.dead
+	p.mu.Lock()
+	peer, watched := p.peers[instance]
+	watched = watched && time.Since(p.polled) <= 2*pollEvery
+	known := p.gone[instance]
+	p.mu.Unlock()
+	if watched || known {
+		return known || peer.dead
 	}
-	// It may be younger than the last look. One that began after this question decides.
-	at, before := p.asked[instance]
-	if !before {
-		if p.asked == nil {
-			p.asked = map[bridge.Instance]time.Time{}
-		}
-		p.asked[instance] = now
+	ctx, cancel := context.WithTimeout(background, deadWait)
+	defer cancel()
+	gone, err := s.isGone(ctx, instance)
+	if err != nil || !gone {
+		return false
 	}
-	return before && p.polled.After(at)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone == nil || len(p.gone) >= 10_000 {
+		p.gone = map[bridge.Instance]bool{}
+	}
+	p.gone[instance] = true
+	return true
+}
+
+// deadWait is how long [Store.Dead], which may be asked in the midst of a transaction, waits for an answer.
+const deadWait = 250 * time.Millisecond
+
+// isGone reports whether a process has no row. Its first act was to make one.
+func (s *Store) isGone(ctx context.Context, instance bridge.Instance) (bool, error) {
+	if !s.enter() {
+		return false, closed()
+	}
+	defer s.active.Done()
+	c, err := s.pool.get(ctx, asking)
+	if err != nil {
+		return false, err
+	}
+	defer s.pool.put(c, asking)
+	n, err := c.number(`SELECT count(*) FROM processes WHERE instance = $1`, string(instance))
+	return n == 0, err
 }

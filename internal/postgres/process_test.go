@@ -58,7 +58,7 @@ func TestDead_NotForTheServersAbsence(t *testing.T) {
 		beats := map[bridge.Instance]int64{other: 1}
 		s.sees(beats)
 		time.Sleep(time.Hour)
-		if s.Dead(other) {
+		if s.self.peers[other].dead {
 			t.Error("dead although nobody looked for an hour")
 		}
 		if s.sees(beats) || s.Dead(other) {
@@ -67,21 +67,16 @@ func TestDead_NotForTheServersAbsence(t *testing.T) {
 	})
 }
 
-func TestDead_WithoutARowOnlyAfterALookThatBeganLater(t *testing.T) {
+func TestLook_WakesWhereARowWentAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := observer()
-		s.sees(map[bridge.Instance]int64{})
-		if s.Dead(other) {
-			t.Error("a process that may have begun after the last look is dead")
-		}
+		s.sees(map[bridge.Instance]int64{other: 1})
 		time.Sleep(pollEvery)
-		s.sees(map[bridge.Instance]int64{})
-		if !s.Dead(other) {
-			t.Error("a process without a row at a later look is alive")
-		}
-		s.sees(map[bridge.Instance]int64{"proc_third": 1})
 		if !s.sees(map[bridge.Instance]int64{}) {
 			t.Error("nobody was woken when a row went away")
+		}
+		if s.sees(map[bridge.Instance]int64{}) {
+			t.Error("everybody was woken twice for one row")
 		}
 	})
 }

@@ -20,14 +20,10 @@ const schema = 1
 // migrate brings a schema to the newest version, or refuses it. Others who try at the same time wait for an advisory lock, and updates
 // under way for each other, since every one reads the version first.
 func migrate(c *conn, name string) error {
-	version, err := versionOf(c, name)
-	if err != nil || version == schema {
-		return err
-	}
 	if _, err := c.trip(&call{sql: `BEGIN`}, &call{sql: `SELECT pg_advisory_xact_lock($1)`, args: encode([]any{lockOf(name)})}); err != nil {
 		return err
 	}
-	err = upgrade(c, name)
+	err := upgrade(c, name)
 	if err == nil {
 		c.warned = false
 		var failed *call
@@ -63,22 +59,17 @@ func upgrade(c *conn, name string) error {
 }
 
 // versionOf gives the version of a schema, 0 where there is none or nothing in it, and refuses what is not ours or newer.
-func versionOf(c *conn, name string) (version int64, err error) {
-	const tables = `SELECT count(*) FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+func versionOf(c *conn, name string) (int64, error) {
+	const tables = `SELECT count(*), count(*) FILTER (WHERE t.relname = 'agentbridge')
+		FROM pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
 		WHERE n.nspname = $1 AND t.relkind IN ('r', 'p', 'v', 'm', 'f')`
-	n, err := c.number(tables, name)
-	if err != nil || n == 0 {
-		return 0, err
-	}
-	ours, err := c.number(tables+` AND t.relname = 'agentbridge'`, name)
-	if err != nil {
-		return 0, err
-	}
-	if ours != 0 {
+	var all, ours, version int64
+	_, err := c.trip(&call{sql: tables, args: encode([]any{name}), each: func(r *row) { all, ours = r.int(), r.int() }})
+	if err == nil && ours > 0 {
 		version, err = c.number(readVersion)
 	}
 	switch {
-	case err != nil:
+	case err != nil || all == 0:
 		return 0, err
 	case version == 0:
 		return 0, bridge.Errorf(bridge.Invalid, "schema %s belongs to another program", name).

@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Logger      *slog.Logger  // nil: silent
 	LockTimeout time.Duration // how long an update waits for its turn or for the server to come back; 0: 10 s
+	Existing    bool          // where there are no tables, make none: [bridge.NotFound]
 }
 
 // Store is a [bridge.Store] in one schema of a PostgreSQL database. Make it with [Open].
@@ -24,6 +25,9 @@ type Options struct {
 type Store struct {
 	at   *address
 	opts Options
+
+	server  Server
+	reading bool // nothing is written; see [OpenReading]
 
 	clock bridge.Clock
 	turns turns
@@ -46,6 +50,17 @@ var _ bridge.Store = (*Store)(nil)
 // An address that cannot be understood, a server older than 14 and a schema of another program or of a newer agentbridge are
 // [bridge.Invalid]; a server that is away, refuses the user, or only reads is [bridge.Unavailable]. No error holds the password.
 func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
+	s, err := prepare(dsn, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.pool.close())
+	}
+	return s, nil
+}
+
+func prepare(dsn string, opts Options) (*Store, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -56,11 +71,7 @@ func Open(ctx context.Context, dsn string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{at: at, opts: opts, pool: newPool(at), self: process{name: newName()}}
-	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(err, s.pool.close())
-	}
-	return s, nil
+	return &Store{at: at, opts: opts, pool: newPool(at), self: process{name: newName()}}, nil
 }
 
 // open makes the schema, in a transaction that locks others out, so that of many processes that start at once one makes it.
@@ -70,13 +81,19 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return failure("open the database", err)
 	}
 	defer func() { s.pool.put(c, updating) }()
-	if err := s.at.inspect(c, s.opts.Logger); err != nil {
+	if s.server, err = s.at.inspect(c); err != nil {
 		return failure("open the database", err)
 	}
-	if err := migrate(c, s.at.schema); err != nil {
+	s.server.warn(s.opts.Logger)
+	switch version, err := versionOf(c, s.at.schema); {
+	case err != nil:
 		return failure("open the database", err)
+	case version == 0 && s.opts.Existing:
+		return s.at.empty()
+	case version == schema:
+		return nil
 	}
-	return nil
+	return failure("open the database", migrate(c, s.at.schema))
 }
 
 // View implements [bridge.Store]. A connection that the server had dropped in the meantime costs nothing but time; one that is lost while
@@ -154,6 +171,9 @@ func (s *Store) update(ctx context.Context, scope bridge.Scope, fn func(bridge.T
 		return closed()
 	}
 	defer s.active.Done()
+	if s.reading {
+		return bridge.Errorf(bridge.Unavailable, "this process only reads the store").WithHint("write from another")
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
