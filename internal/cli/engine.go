@@ -33,6 +33,12 @@ func (c *config) onPostgres() bool {
 	return strings.HasPrefix(c.Store, "postgres:") || strings.HasPrefix(c.Store, "postgresql:")
 }
 
+// hasStore reports whether this machine has a store: a file that is there, or a database that the settings name.
+func (c *config) hasStore() bool {
+	path, err := c.storePath()
+	return c.onPostgres() || err == nil && fileIsThere(path)
+}
+
 // storeName is what to call the store: the path of the file, or the address without its password and parameters.
 func (c *config) storeName() string {
 	if !c.onPostgres() {

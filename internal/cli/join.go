@@ -64,8 +64,7 @@ once, where this machine has a store. With - the code is read from stdin in any 
 
 // placeable refuses a code that cannot be meant for this machine, which has no store, and says of no hub where it could be.
 func (p *program) placeable(conf *config, code string) error {
-	path, err := conf.storePath()
-	if _, _, ok := bridge.CodeHub(code); code == "" || ok || p.server != "" || err == nil && fileIsThere(path) {
+	if _, _, ok := bridge.CodeHub(code); code == "" || ok || p.server != "" || conf.hasStore() {
 		return nil
 	}
 	if !bridge.WholeCode(code) {
@@ -87,8 +86,7 @@ const (
 
 // codeGiven is the code that a person gave, by argument, on stdin, or because we asked; empty: none, so it is the invite addressed to us.
 func (p *program) codeGiven(conf *config, args []string) (code string, err error) {
-	path, err := conf.storePath()
-	store := err == nil && fileIsThere(path) && p.server == ""
+	store := conf.hasStore() && p.server == ""
 	if p.as != "" && checkFileName(p.as) == nil {
 		_, away, err := p.hubOf(conf, p.as)
 		store = store && !away && err == nil // a hub has no invites for names

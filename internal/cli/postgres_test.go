@@ -20,6 +20,8 @@ const server = "AGENTBRIDGE_TEST_POSTGRES"
 
 // ofFiles are the stories that a store in a file is part of, and why.
 var ofFiles = map[string]string{
+	"agents_join_a_hub":                             "other machines are other --data, which the environment would give the hub's store",
+	"a_pasted_code_is_not_shown":                    "the same",
 	"a_rolled_back_store_is_told_once":              "puts back an older copy of the file",
 	"a_store_from_a_backup_adopts_the_keys_at_hand": "puts back an older copy of the file",
 	"an_outsider_checks_the_log":                    "opens a second store by another --data",
