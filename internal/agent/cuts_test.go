@@ -349,3 +349,77 @@ func (o ordeal) run(t *testing.T, how string) {
 		t.Error(err)
 	}
 }
+
+// partition breaks all connections in the dark, and lets nothing new come about for so long.
+func (w *town) partition(d time.Duration) {
+	w.mu.Lock()
+	for _, l := range w.cables {
+		l.mu.Lock()
+		l.broken = true
+		l.mu.Unlock()
+	}
+	w.cables, w.apart = nil, true
+	w.mu.Unlock()
+	time.Sleep(d)
+	w.mu.Lock()
+	w.apart = false
+	w.mu.Unlock()
+}
+
+// reach dials the hub as over a network that may be partitioned.
+func (w *town) reach(ctx context.Context, network, address string) (net.Conn, error) {
+	w.mu.Lock()
+	apart := w.apart
+	w.mu.Unlock()
+	if apart {
+		<-ctx.Done() // worse than TCP, which would try again
+		return nil, ctx.Err()
+	}
+	conn, err := w.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	l, here := lay(cut{how: "dark", at: 1 << 40}, conn)
+	w.t.Cleanup(l.end)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cables = append(w.cables, l)
+	return here, nil
+}
+
+func TestCuts_AfterAPartitionMessagesFlowWithinThreeSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTownFor(t, func(c *bridge.Config) { c.Limits, c.LoopGuard, c.TokenTTL = bridge.NoLimits, false, 300*time.Hour })
+		w.startAll()
+		t.Cleanup(w.stop)
+		far := w.far(w.token)
+		transport := far.hub.client.Transport.(*http.Transport)
+		transport.DialContext = w.reach
+		far = NewRemote(far.hub, RemoteOptions{Redact: w.svc.Redact})
+		n, worst := 0, time.Duration(0)
+		for ms := 1000; ms <= 30_000; ms += 290 {
+			got := make(chan error, 1)
+			go func() { got <- w.next(far, n, 4*time.Minute) }()
+			time.Sleep(time.Duration(ms%1999) * time.Millisecond) // anywhere between two signs of life
+			healed := make(chan time.Time, 1)
+			go func() { w.partition(time.Duration(ms) * time.Millisecond); healed <- time.Now() }()
+			time.Sleep(500 * time.Millisecond)
+			if err := w.tell(n); err != nil {
+				t.Fatal(err)
+			}
+			end := <-healed
+			if err := <-got; err != nil {
+				t.Fatalf("a partition of %d ms: %v", ms, err)
+			}
+			worst = max(worst, time.Since(end))
+			n++
+		}
+		if worst > 3*time.Second {
+			t.Errorf("after one of %d partitions it took %v", n, worst)
+		}
+		t.Logf("%d partitions, the slowest was over after %v", n, worst)
+		if err := w.allAcked(n); err != nil {
+			t.Error(err)
+		}
+	})
+}

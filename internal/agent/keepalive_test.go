@@ -35,6 +35,8 @@ type town struct {
 
 	receipt bridge.Receipt // of the batch that beta took last
 	laid    *cable         // the last that was cut
+	cables  []*cable       // that a partition breaks
+	apart   bool           // nothing goes through
 	handler func(context.Context, *mcp.ResourceUpdatedNotificationRequest)
 
 	mu     sync.Mutex // guards all below

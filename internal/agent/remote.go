@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -80,6 +81,14 @@ func callClient(c *http.Client) *http.Client {
 		transport.ForceAttemptHTTP2 = false
 		transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 		transport.MaxIdleConnsPerHost = 8
+		transport.TLSHandshakeTimeout = greetTime
+		if dial := transport.DialContext; dial != nil {
+			transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				ctx, cancel := context.WithTimeout(ctx, dialTime)
+				defer cancel()
+				return dial(ctx, network, address)
+			}
+		}
 		own.Transport = transport
 	}
 	return &own

@@ -16,15 +16,18 @@ import (
 )
 
 const (
-	// firstSign is how long a hub may take for a sign of life, nextSign how long for each that follows: it gives one every
-	// [mcpserver.AgentBeat], so one may come late.
+	// Messages shall flow again within three seconds of the end of a partition, however long it was. So what is not there is tried again
+	// soon, and a connection that is mute is left soon: dialTime is for a connection, greetTime for its TLS, firstSign for a hub's first sign
+	// of life on it and nextSign for each that follows. It gives one every [mcpserver.AgentBeat], so one may come late.
+	dialTime  = 2 * time.Second
+	greetTime = 4 * time.Second
 	firstSign = 3 * time.Second
-	nextSign  = 2*mcpserver.AgentBeat + time.Second
+	nextSign  = 2*mcpserver.AgentBeat + 500*time.Millisecond
 	// maxAnswer bounds what is read of an answer.
 	maxAnswer = 32 << 20
 
 	leastAgain = 100 * time.Millisecond
-	mostAgain  = time.Second
+	mostAgain  = 700 * time.Millisecond
 )
 
 // trial is one call that is tried until it is answered.
@@ -145,10 +148,11 @@ func once[R any](ctx context.Context, r *Remote, t trial) (res R, maybe bool, er
 func (r *Remote) post(ctx context.Context, name string, body []byte) (answer mcpserver.AgentAnswer, maybe bool, err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	mute := time.AfterFunc(firstSign, func() { end(errMute) })
+	mute := time.AfterFunc(dialTime+greetTime+firstSign, func() { end(errMute) })
 	defer mute.Stop()
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:      func(httptrace.GotConnInfo) { mute.Reset(firstSign) },
 		WroteHeaders: func() { sent.Store(true) }, // into a buffer, before anything goes out
 		WroteRequest: func(i httptrace.WroteRequestInfo) {
 			if i.Err != nil { // half a request is none

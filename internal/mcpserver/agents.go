@@ -32,7 +32,7 @@ type AgentAnswer struct {
 }
 
 // AgentBeat is how often a hub shows that it is still at a call. Where nothing comes for much longer, nobody is there.
-const AgentBeat = 2 * time.Second
+const AgentBeat = 1500 * time.Millisecond
 
 // Waits and claims as they travel.
 type (

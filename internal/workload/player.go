@@ -24,6 +24,7 @@ type Program struct {
 	Env    []string  // further settings, such as AGENTBRIDGE_LIMITS=off
 	Within []string  // what starts it, such as nsenter --net=FILE; nil: nothing
 	Stderr io.Writer // of every process; nil: nowhere
+	Server string    // address of the hub that its agents are at; empty: they are in the store of Data
 }
 
 // Command prepares a run of the program that sees none of this process's own AGENTBRIDGE_ settings.
@@ -46,6 +47,9 @@ type Player struct {
 
 // Play starts an agent's process and connects to it. The caller ends it with [Player.Leave] or [Player.Kill].
 func (p Program) Play(ctx context.Context, name string) (*Player, error) {
+	if p.Server != "" {
+		return Connect(ctx, name, p.Command("mcp", "--as", name, "--server", p.Server))
+	}
 	return Connect(ctx, name, p.Command("mcp", "--as", name))
 }
 
