@@ -58,6 +58,7 @@ in AGENTBRIDGE_TOKEN can make children of its own.`,
 		defer o.close()
 		var token string
 		var agent bridge.Agent
+		made := p.newcomer(conf)
 		switch {
 		case name != "":
 			token, agent, err = o.svc.NewAgent(ctx, name, false)
@@ -74,8 +75,13 @@ in AGENTBRIDGE_TOKEN can make children of its own.`,
 			p.printf("%s\n", token)
 			p.tell("good until %s", when(expires))
 		})
-		if err == nil && name != "" {
-			err = p.namesakes(ctx, o, agent)
+		switch {
+		case err != nil:
+		case name != "":
+			err = p.namesakes(ctx, o, agent, "agentbridge token new --as "+agent.Name+" is for the one of this machine")
+		case made != "":
+			p.tell("%s", made)
+			err = p.namesakes(ctx, o, agent, "a further token of another's is made with that one's in "+tokenVariable)
 		}
 		return err
 	}
@@ -92,8 +98,8 @@ func (o *opened) minted(ctx context.Context, token string) (id bridge.TokenID, e
 	return c.Token(), expires
 }
 
-// namesakes says that there are other agents of a new one's name, which is allowed and may not have been meant.
-func (p *program) namesakes(ctx context.Context, o *opened, made bridge.Agent) error {
+// namesakes says that there are other agents of a new one's name, which is allowed and may not have been meant, and what to do otherwise.
+func (p *program) namesakes(ctx context.Context, o *opened, made bridge.Agent, otherwise string) error {
 	list, err := o.svc.Tokens(ctx)
 	if err != nil {
 		return err
@@ -110,7 +116,7 @@ func (p *program) namesakes(ctx context.Context, o *opened, made bridge.Agent) e
 	}
 	if len(others) > 0 {
 		p.tell("this is a further agent of the name %s, beside %s", made.Name, strings.Join(slices.Sorted(maps.Keys(others)), ", "))
-		p.tell("if you did not mean that: agentbridge token revoke %s ends it, and agentbridge token new --as %s is for the one of this machine", token, made.Name)
+		p.tell("if you did not mean that: agentbridge token revoke %s ends it, and %s", token, otherwise)
 	}
 	return nil
 }
