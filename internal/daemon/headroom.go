@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// How much garbage a hub may have before it is collected. By default it is as much as there is in use, which is good for a hub of few
-// agents. The connections of a thousand that wait hold 100 MB and make little garbage, so most of another 100 MB would be for nothing. Measured in
-// doc/decisions/0015-idle-agents.md.
+// How much garbage a hub may have before it is collected. By default it is as much as there is in use. The connections of a thousand agents
+// that wait hold 100 MB and make little garbage, so most of another 100 MB would be for nothing; a hub of few holds 5 MB and makes 200 KB
+// with every call, and would collect all the time. Measured in doc/decisions/0015-idle-agents.md.
 const (
 	headroom     = 32 << 20 // bytes
 	leastPercent = 25       // of what is in use, so that a very large hub does not collect all the time
-	mostPercent  = 100
+	mostPercent  = 1000
 	headroomTime = 10 * time.Second
 )
 

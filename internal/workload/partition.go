@@ -63,8 +63,8 @@ func Partition(ctx context.Context, q Partitions) (rep PartitionReport, err erro
 		writers.Go(func() { pair.write(writing) })
 		readers.Go(func() { pair.read(ctx) })
 	}
-	for _, end := range t.ends {
-		tearing.Go(func() { healed, err := t.tear(ctx, end); rep.add(&t.mu, healed, err) })
+	for _, pair := range t.pairs {
+		tearing.Go(func() { healed, err := t.tear(ctx, pair); rep.add(&t.mu, healed, err) })
 	}
 	tearing.Wait()
 	rep.Cuts = len(t.ends) * q.Cuts
@@ -278,9 +278,14 @@ func (p *pair) tell(rep *PartitionReport) {
 	}
 }
 
-// tear cuts a line again and again, and measures what it takes until it carries something again.
-func (t *torn) tear(ctx context.Context, e *end) (healed Sample, err error) {
-	for range t.Cuts {
+// tear cuts the two lines of a pair in turn, again and again, and measures what it takes until each carries something again. The other
+// line is whole meanwhile, so that there is something to carry.
+func (t *torn) tear(ctx context.Context, p *pair) (healed Sample, err error) {
+	for n := range 2 * t.Cuts {
+		e := p.from
+		if n%2 == 1 {
+			e = p.to
+		}
 		pause(ctx, 500*time.Millisecond+rand.N(2*time.Second))
 		e.line.Cut()
 		pause(ctx, t.Least+rand.N(t.Most-t.Least+1))
