@@ -39,10 +39,6 @@ func Converse(ctx context.Context, p Program, agents int, span time.Duration) (l
 		return load, err
 	}
 	defer func() { err = errors.Join(err, hub.Stop()) }()
-	return ConverseAt(ctx, p, hub, agents, span)
-}
-
-func ConverseAt(ctx context.Context, p Program, hub *Hub, agents int, span time.Duration) (load HubLoad, err error) {
 	tokens, err := manyTokens(p, agents)
 	if err != nil {
 		return load, err
