@@ -70,10 +70,15 @@ func (w Install) recordOf(path string) string {
 }
 
 // Install works out what has to change, file by file, so that a client has what it is to have. No change: it has. A file that holds
-// another server of that name is [bridge.Conflict]; one that cannot be understood is [bridge.Invalid].
+// another server of that name is [bridge.Conflict]; one that cannot be understood is [bridge.Invalid], and so is a project whose settings
+// are the user's own.
 func (c Client) Install(p Place, s Scope, w Install) (changes []*Change, err error) {
 	wanted := w.wish(c)
 	for _, f := range c.files(p, s) {
+		if c.everywhere(p, s, f) {
+			return nil, bridge.Errorf(bridge.Invalid, "%s is yours for all that you do, and not a project's", f.path).
+				WithHint("change to the project's directory, or use --scope user")
+		}
 		ch, err := c.look(f, s, w)
 		if err != nil {
 			return nil, err
@@ -114,7 +119,9 @@ func (c Client) Uninstall(p Place, s Scope, w Install, hooks bool) (changes []*C
 		if err != nil {
 			return nil, err
 		}
-		ch.undo = true
+		if ch.undo = true; c.everywhere(p, s, f) {
+			continue
+		}
 		if !ch.there && ch.was.Path == "" {
 			continue
 		}

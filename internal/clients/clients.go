@@ -99,6 +99,15 @@ func (c Client) Files(p Place, s Scope) []string {
 	return paths
 }
 
+// everywhere reports whether a project's file is one of the user's own, as in the home directory or behind a symbolic link.
+func (c Client) everywhere(p Place, s Scope, f settings) bool {
+	target, err := targetOf(f.path)
+	return s == Project && err == nil && slices.ContainsFunc(c.files(p, User), func(own settings) bool {
+		other, err := targetOf(own.path)
+		return err == nil && other == target
+	})
+}
+
 // Note is what a person has to know or to do after an installation, or empty.
 func (c Client) Note(s Scope) string {
 	if c.note == nil {

@@ -48,6 +48,9 @@ func Find(home, dir string, getenv func(string) string) ([]Installation, []error
 func (c Client) find(p Place, scope Scope) (found []Installation, faults []error) {
 	var hooks []InstalledHook
 	for _, f := range c.files(p, scope) {
+		if c.everywhere(p, scope, f) {
+			continue
+		}
 		text, err := readSettings(f.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

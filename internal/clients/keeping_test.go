@@ -117,3 +117,28 @@ func TestUninstall_LeavesAnEmptyFileWhereThereWasOne(t *testing.T) {
 		t.Errorf("the file is %q, %v", got, err)
 	}
 }
+
+// The home directory is no project: its files are what every session of the user reads.
+func TestInstall_AProjectInTheHomeDirectoryIsRefused(t *testing.T) {
+	p, w := aHome(t, "{}")
+	for _, c := range []Client{claude, codex, gemini, cursor} {
+		if changes, err := c.Install(p, Project, w); !errors.Is(err, bridge.Invalid) {
+			t.Errorf("%s: %d changes, %v, want invalid", c.Name, len(changes), err)
+		}
+	}
+	install(t, p, w)
+	if found, faults := Find(p.Home, p.Home, p.Getenv); len(found) != 1 || found[0].Scope != User || len(faults) > 0 {
+		t.Errorf("Find = %+v, %v, want it once", found, faults)
+	}
+	if changes, err := cursor.Uninstall(p, Project, w, true); len(changes) > 0 || err != nil {
+		t.Errorf("uninstall from a project changes %d files, %v", len(changes), err)
+	}
+	project := t.TempDir()
+	if err := os.Symlink(filepath.Join(p.Home, ".cursor"), filepath.Join(project, ".cursor")); err != nil {
+		t.Fatal(err)
+	}
+	p.Dir = project
+	if changes, err := cursor.Install(p, Project, w); !errors.Is(err, bridge.Invalid) {
+		t.Errorf("through a link: %d changes, %v, want invalid", len(changes), err)
+	}
+}
