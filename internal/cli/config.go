@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -20,11 +21,12 @@ import (
 type config struct {
 	Data       string // directory of the key, the local agents' tokens and, unless said otherwise, the store
 	Store      string // sqlite:PATH or postgres://…, which may hold a password
-	Listen     string
 	SweepEvery time.Duration
 	Log        slog.Level
-	Bridge     bridge.Config
-	Redact     redaction
+	LogFormat  string // [logText] or [logJSON]
+	hubSettings
+	Bridge bridge.Config
+	Redact redaction
 
 	AlertWebhook secret // an address may hold a key
 	AlertSecret  secret
@@ -39,10 +41,10 @@ const fileName = "agentbridge.toml"
 
 // loadConfig puts together what is in force. Flags are those that were given, by key, and "config" beside them.
 func loadConfig(flags map[string]string, getenv func(string) string) (*config, error) {
-	c := &config{Listen: "127.0.0.1:7483", SweepEvery: 5 * time.Second, Log: slog.LevelWarn, Bridge: bridge.Defaults(), from: map[string]string{}}
+	c := &config{hubSettings: hubSettings{Listen: "127.0.0.1:7483"}, LogFormat: logText, SweepEvery: 5 * time.Second, Log: slog.LevelWarn, Bridge: bridge.Defaults(), from: map[string]string{}}
 	given := func(key string) (value, source string) {
 		if v, ok := flags[key]; ok {
-			return v, "--" + key
+			return v, "--" + strings.ReplaceAll(key, "_", "-")
 		}
 		if v := getenv(variable(key)); v != "" {
 			return v, variable(key)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,13 +18,49 @@ import (
 	"time"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/daemon"
 )
 
-// hubFlags are what a hub is told of its network.
-type hubFlags struct {
-	cert, key   string
-	behindProxy bool
-	url         string
+// hubSettings are what a hub is told of its network.
+type hubSettings struct {
+	Listen          string
+	URL             string // where others reach the hub; empty: what can be told
+	TLSCert, TLSKey string // files; empty: its own, where it needs one
+	BehindProxy     bool   // speaks in clear to a proxy that ends TLS
+}
+
+// checkHub looks at what must fit together of them. Values are not shown, as everywhere.
+func (c *config) checkHub() error {
+	u, err := url.Parse(c.URL)
+	host := ""
+	if err == nil {
+		host = u.Hostname()
+	}
+	ip := net.ParseIP(host)
+	switch {
+	case c.URL == "":
+	case err != nil || host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(c.URL) > maxURL:
+		return c.refuse("url", c.from["url"], "must be the hub's address as others reach it, like https://hub.example:7483")
+	case u.Scheme == "http" && host != "localhost" && (ip == nil || !ip.IsLoopback()):
+		return c.refuse("url", c.from["url"], "must begin with https: agents send no token in clear to another machine")
+	}
+	switch {
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return bridge.Errorf(bridge.Invalid, "tls_cert and tls_key go together").WithHint("give both, --tls-cert and --tls-key, or none for a certificate of the hub's own")
+	case c.BehindProxy && c.TLSCert != "":
+		return bridge.Errorf(bridge.Invalid, "behind_proxy and tls_cert exclude each other").WithHint("the proxy has the certificate, or the hub has it")
+	}
+	return nil
+}
+
+// maxURL is what a code has room for.
+const maxURL = 300
+
+func onIf(is bool) string {
+	if is {
+		return "on"
+	}
+	return ""
 }
 
 // bodyWithin is how long a client may take to send a request. Answers take as long as they take.
@@ -33,22 +70,16 @@ const bodyWithin = 30 * time.Second
 const hubFile = "hub.json"
 
 // listen opens the hub's address: in clear on a loopback address or behind a proxy alone, and with TLS everywhere.
-func (p *program) hubListener(conf *config, f hubFlags) (l net.Listener, cert *certificate, err error) {
-	if (f.cert == "") != (f.key == "") {
-		return nil, nil, bridge.Errorf(bridge.Invalid, "--tls-cert and --tls-key go together").WithHint("give both, or none for a certificate of the hub's own")
-	}
-	if f.behindProxy && f.cert != "" {
-		return nil, nil, bridge.Errorf(bridge.Invalid, "--behind-proxy and --tls-cert exclude each other").WithHint("the proxy has the certificate, or the hub has it")
-	}
+func (p *program) hubListener(conf *config) (l net.Listener, cert *certificate, err error) {
 	resolved, err := net.ResolveTCPAddr("tcp", conf.Listen)
 	if err != nil {
 		// Not shown, nor what is said of it: the words of a secret in the wrong place are torn apart there.
 		return nil, nil, bridge.Errorf(bridge.Invalid, "listen: there is no such address").WithHint("write it like 127.0.0.1:7483, or 0.0.0.0:7483 for all of this machine's")
 	}
 	switch {
-	case f.cert != "":
-		cert, err = loadCertificate(f.cert, f.key, p.log)
-	case !f.behindProxy && !resolved.IP.IsLoopback():
+	case conf.TLSCert != "":
+		cert, err = loadCertificate(conf.TLSCert, conf.TLSKey, p.log)
+	case !conf.BehindProxy && !resolved.IP.IsLoopback():
 		if err = dataDir(conf.Data, p.log); err == nil {
 			cert, err = ownCertificate(conf.Data, p.log)
 		}
@@ -67,14 +98,12 @@ func (p *program) hubListener(conf *config, f hubFlags) (l net.Listener, cert *c
 	return tls.NewListener(tcp, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get, NextProtos: []string{"http/1.1"}}), cert, nil
 }
 
-// publicURL is where others reach the hub: what --url says, or what can be told from where it listens.
-func (f hubFlags) publicURL(at net.Addr, cert *certificate) (*url.URL, error) {
-	if f.url != "" {
-		u, err := url.Parse(strings.TrimSuffix(strings.TrimSuffix(f.url, "/"), "/mcp"))
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-			return nil, bridge.Errorf(bridge.Invalid, "--url is not the address of a hub").WithHint("write it as others reach it, like https://hub.example:7483")
-		}
-		return u, nil
+// publicURL is where others reach the hub: what the configuration says, or what can be told from where it listens. nil: nothing can, because
+// in clear it is not for them.
+func (c *config) publicURL(at net.Addr, cert *certificate) *url.URL {
+	if c.URL != "" {
+		u, _ := url.Parse(strings.TrimSuffix(strings.TrimSuffix(c.URL, "/"), "/mcp")) // checkHub did
+		return u
 	}
 	tcp := at.(*net.TCPAddr)
 	host := tcp.IP.String()
@@ -82,13 +111,16 @@ func (f hubFlags) publicURL(at net.Addr, cert *certificate) (*url.URL, error) {
 		host = cmp.Or(ownAddress(), "localhost")
 	}
 	u := &url.URL{Scheme: "http", Host: net.JoinHostPort(host, strconv.Itoa(tcp.Port))}
-	if cert != nil {
+	switch {
+	case cert != nil:
 		u.Scheme = "https"
-		if now, _ := cert.get(nil); f.cert != "" && len(now.Leaf.DNSNames) > 0 && !strings.HasPrefix(now.Leaf.DNSNames[0], "*") {
+		if now, _ := cert.get(nil); c.TLSCert != "" && len(now.Leaf.DNSNames) > 0 && !strings.HasPrefix(now.Leaf.DNSNames[0], "*") {
 			u.Host = net.JoinHostPort(now.Leaf.DNSNames[0], strconv.Itoa(tcp.Port))
 		}
+	case c.BehindProxy || !tcp.IP.IsLoopback():
+		return nil
 	}
-	return u, nil
+	return u
 }
 
 // ownAddress is this machine's first address that others may know.
@@ -167,28 +199,44 @@ func (b *timedBody) Read(p []byte) (int, error) {
 
 func (b *timedBody) Close() error { b.over(); return b.body.Close() }
 
-// follow keeps what is announced true while certificates are replaced, until ctx ends.
-func (p *program) follow(ctx context.Context, dir string, address func() bridge.HubAddress) (gone func(), err error) {
+// announcing keeps true what the other processes of the data directory are told of where the hub is, until ctx ends; then they are told
+// nothing. It begins with the first word.
+func (p *program) announcing(ctx context.Context, dir string, address func() bridge.HubAddress) (loop func(), err error) {
 	at := address()
-	gone, err = announce(dir, at)
+	gone, err := announce(dir, at)
 	if err != nil {
 		return nil, err
 	}
-	go func() {
-		for tick := time.NewTicker(10 * certificateEvery); ; {
-			select {
-			case <-tick.C:
-				if now := address(); now != at {
-					at = now
-					if _, err := announce(dir, at); err != nil {
-						p.log.Warn("where the hub is cannot be written down", "error", err)
-					}
-				}
-			case <-ctx.Done():
-				tick.Stop()
-				return
+	return func() {
+		_ = daemon.Every(ctx, 10*certificateEvery, 0, func(context.Context) error {
+			now := address()
+			if now == at {
+				return nil
+			}
+			next, err := announce(dir, now)
+			if err != nil {
+				p.log.Warn("where the hub is cannot be written down", "error", err)
+				return nil
+			}
+			at, gone = now, next
+			return nil
+		})
+		gone()
+	}, nil
+}
+
+// fromProxy takes the client's address from the proxy: the last of X-Forwarded-For, which it added itself. What a client wrote there stands
+// before it.
+func fromProxy(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if said := r.Header.Values("X-Forwarded-For"); len(said) > 0 {
+			last := said[len(said)-1]
+			last = strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])
+			if addr, err := netip.ParseAddr(strings.Trim(last, "[]")); err == nil {
+				r = r.WithContext(r.Context())
+				r.RemoteAddr = netip.AddrPortFrom(addr.Unmap(), 0).String()
 			}
 		}
-	}()
-	return gone, nil
+		next.ServeHTTP(w, r)
+	})
 }

@@ -30,7 +30,7 @@ type program struct {
 	log    *slog.Logger
 
 	data, store, config string // common flags
-	listen              string
+	serving             hubSettings
 	as                  string
 	server              string // of a hub; empty: none was named
 	json                bool
@@ -95,6 +95,13 @@ func (p *program) finish(err error) int {
 // logFrom makes the log: to stderr, from that level on.
 func (p *program) logFrom(level slog.Level) {
 	p.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// logAs makes the log as the configuration wants it.
+func (p *program) logAs(conf *config) {
+	if p.logFrom(conf.Log); conf.LogFormat == logJSON {
+		p.log = slog.New(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: conf.Log}))
+	}
 }
 
 // masked is a text that nobody checked, fit for a log.

@@ -42,7 +42,10 @@ func (o *opened) close() error {
 // loadConfig reads the configuration and starts the log.
 func (p *program) loadConfig() (*config, error) {
 	flags := map[string]string{}
-	for key, value := range map[string]string{"data": p.data, "store": p.store, "config": p.config, "listen": p.listen} {
+	for key, value := range map[string]string{
+		"data": p.data, "store": p.store, "config": p.config,
+		"listen": p.serving.Listen, "url": p.serving.URL, "tls_cert": p.serving.TLSCert, "tls_key": p.serving.TLSKey, "behind_proxy": onIf(p.serving.BehindProxy),
+	} {
 		if value != "" {
 			flags[key] = value
 		}
@@ -51,7 +54,7 @@ func (p *program) loadConfig() (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.logFrom(conf.Log)
+	p.logAs(conf)
 	return conf, nil
 }
 

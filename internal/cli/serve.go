@@ -18,7 +18,6 @@ import (
 )
 
 func (p *program) serveCommand() *cobra.Command {
-	var f hubFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "A hub: the same tools over HTTP, for clients of this machine and of others",
@@ -32,32 +31,43 @@ anew when the files change, or with one that it makes for itself and that the co
 /readyz says whether it takes work. /healthz says whether all is well, and /metrics is for Prometheus: both answer this machine alone.`,
 		Example: "  agentbridge serve\n  agentbridge serve --listen 0.0.0.0:7483\n  agentbridge serve --listen 0.0.0.0:443 --tls-cert hub.pem --tls-key hub.key --url https://hub.example",
 		Args:    count(0, 0, "none"),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.serve(cmd.Context(), f) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.serve(cmd.Context()) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&p.listen, "listen", "", "address to listen on (default 127.0.0.1:7483)")
-	flags.StringVar(&f.cert, "tls-cert", "", "certificate, with those that signed it, PEM")
-	flags.StringVar(&f.key, "tls-key", "", "its key, PEM")
-	flags.BoolVar(&f.behindProxy, "behind-proxy", false, "speak in clear to a proxy that ends TLS")
-	flags.StringVar(&f.url, "url", "", "where others reach the hub, as invites say it (default: what can be told from --listen and the certificate)")
+	flags.StringVar(&p.serving.Listen, "listen", "", "address to listen on (default 127.0.0.1:7483)")
+	flags.StringVar(&p.serving.TLSCert, "tls-cert", "", "certificate, with those that signed it, PEM")
+	flags.StringVar(&p.serving.TLSKey, "tls-key", "", "its key, PEM")
+	flags.BoolVar(&p.serving.BehindProxy, "behind-proxy", false, "speak in clear to a proxy that ends TLS")
+	flags.StringVar(&p.serving.URL, "url", "", "where others reach the hub, as invites say it (default: what can be told from --listen and the certificate)")
 	_ = cmd.MarkFlagFilename("tls-cert")
 	_ = cmd.MarkFlagFilename("tls-key")
 	return cmd
 }
 
-func (p *program) serve(ctx context.Context, f hubFlags) error {
+func (p *program) serve(ctx context.Context) error {
 	conf, err := p.loadConfig()
 	if err != nil {
 		return err
 	}
-	listener, cert, err := p.hubListener(conf, f)
+	if conf.from["log"] == "default" {
+		conf.Log = slog.LevelInfo // a service says when it begins and ends
+		p.logAs(conf)
+	}
+	listener, cert, err := p.hubListener(conf)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	public, err := f.publicURL(listener.Addr(), cert)
-	if err != nil {
-		return err
+	public := conf.publicURL(listener.Addr(), cert)
+	address := func() (at bridge.HubAddress) {
+		switch {
+		case public == nil:
+		case cert == nil:
+			at.URL = public.String()
+		default:
+			at = cert.address(public.String(), public.Hostname())
+		}
+		return at
 	}
 	o, err := p.openAt(ctx, conf, fresh)
 	if err != nil {
@@ -65,36 +75,36 @@ func (p *program) serve(ctx context.Context, f hubFlags) error {
 	}
 	defer o.close()
 	server := mcpserver.New(o.svc, mcpserver.Options{
-		Version: build().Version, Log: p.log, BehindProxy: f.behindProxy, URL: public.String(), Sessionless: conf.onPostgres(),
+		Version: build().Version, Log: p.log, BehindProxy: conf.BehindProxy, URL: address().URL, Sessionless: conf.onPostgres(),
 	})
 	dog, err := o.watchdog()
 	if err != nil {
 		return err
 	}
 	dog.Metrics, dog.Health = daemon.NewMetrics(o.svc, build().Version, p.log), daemon.NewHealth(o.svc, dog.Every, p.log)
+	handler := within(bodyWithin, straight(hubRoutes(ctx, server, dog)))
+	if conf.BehindProxy {
+		handler = fromProxy(handler)
+	}
 	hub := &http.Server{
-		Handler: within(bodyWithin, straight(hubRoutes(ctx, server, dog))), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug), // what strangers do at the door is no news
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
-	gone, err := p.follow(ctx, conf.Data, func() bridge.HubAddress {
-		if cert == nil {
-			return bridge.HubAddress{URL: public.String()}
-		}
-		return cert.address(public.String(), public.Hostname())
-	})
+	announcing, err := p.announcing(ctx, conf.Data, address)
 	if err != nil {
 		return err
 	}
-	defer gone()
+	wg.Go(announcing)
 	dog.Begin(ctx)
 	wg.Go(func() { dog.Run(ctx) })
 	wg.Go(func() { daemon.KeepHeadroom(ctx) })
 	wg.Go(func() {
 		<-ctx.Done()
+		p.log.Info("closing")
 		server.Close() // waits end with their proper answers, so that the connections become idle
 		finish, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -102,7 +112,7 @@ func (p *program) serve(ctx context.Context, f hubFlags) error {
 			hub.Close()
 		}
 	})
-	p.tellWhere(listener.Addr(), public.String(), cert)
+	p.tellWhere(listener.Addr(), address(), cert)
 	if err := hub.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return bridge.Errorf(bridge.Unavailable, "serve: %w", err)
 	}
@@ -128,19 +138,23 @@ func hubRoutes(ctx context.Context, server *mcpserver.Server, dog *daemon.Watchd
 }
 
 // tellWhere says where the hub is. Tests and people read the first line.
-func (p *program) tellWhere(at net.Addr, public string, cert *certificate) {
-	scheme := "http"
+func (p *program) tellWhere(at net.Addr, public bridge.HubAddress, cert *certificate) {
+	here := "http://" + at.String()
 	if cert != nil {
-		scheme = "https"
+		here = "https://" + at.String()
 	}
-	p.tell("agentbridge: listening on %s://%s/mcp", scheme, at)
-	if bare := scheme + "://" + at.String(); bare != public {
-		p.tell("agentbridge: invites say %s; --url changes that", public)
+	p.tell("agentbridge: listening on %s/mcp", here)
+	switch {
+	case public.URL == "":
+		p.tell("agentbridge: invites do not say where this hub is, because nothing says where its proxy is; --url https://… does")
+	case public.URL != here:
+		p.tell("agentbridge: invites say %s; --url changes that", public.URL)
 	}
 	if cert != nil {
 		now, _ := cert.get(nil)
 		p.tell("agentbridge: the certificate's key is %s", cert.fingerprintOf(*now))
 	}
+	p.log.Info("listening", "address", at.String(), "tls", cert != nil, "url", public.URL, "version", build().Version)
 }
 
 // straight refuses addresses that the mux would put in order by a redirect, which says them again: they may hold anything.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -126,5 +127,28 @@ func TestWithin_ARequestThatNeverEndsLosesItsConnection(t *testing.T) {
 	}
 	if err := <-got; err == nil {
 		t.Error("the body is taken for whole")
+	}
+}
+
+func TestFromProxy_TakesTheAddressThatTheProxyAdded(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		said []string
+		want string
+	}{
+		{"one", []string{"192.0.2.7"}, "192.0.2.7:0"},
+		{"what the client made up comes first", []string{"198.51.100.1, 192.0.2.7"}, "192.0.2.7:0"},
+		{"also in a line of its own", []string{"198.51.100.1", "203.0.113.9, 192.0.2.7"}, "192.0.2.7:0"},
+		{"IPv6", []string{"[2001:db8::7]"}, "[2001:db8::7]:0"},
+		{"none", nil, "10.0.0.1:4711"},
+		{"what is no address", []string{"192.0.2.7, unknown"}, "10.0.0.1:4711"},
+	} {
+		got := ""
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr, r.Header["X-Forwarded-For"] = "10.0.0.1:4711", tt.said
+		fromProxy(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.RemoteAddr })).ServeHTTP(httptest.NewRecorder(), r)
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }

@@ -25,6 +25,10 @@ var settings = []setting{
 	{"data", func(c *config) any { return &c.Data }, false},
 	{"store", func(c *config) any { return &c.Store }, true},
 	{"listen", func(c *config) any { return &c.Listen }, true},
+	{"url", func(c *config) any { return &c.URL }, true},
+	{"tls_cert", func(c *config) any { return &c.TLSCert }, true},
+	{"tls_key", func(c *config) any { return &c.TLSKey }, true},
+	{"behind_proxy", func(c *config) any { return &c.BehindProxy }, true},
 	{"conversation_ttl", func(c *config) any { return &c.Bridge.ConversationTTL }, true},
 	{"token_ttl", func(c *config) any { return &c.Bridge.TokenTTL }, true},
 	{"invite_ttl", func(c *config) any { return &c.Bridge.InviteTTL }, true},
@@ -47,7 +51,14 @@ var settings = []setting{
 	{"alert_secret", func(c *config) any { return &c.AlertSecret }, true},
 	{"alert_command", func(c *config) any { return &c.AlertCommand }, true},
 	{"log", func(c *config) any { return &c.Log }, true},
+	{"log_format", func(c *config) any { return &c.LogFormat }, true},
 }
+
+// The values of log_format.
+const (
+	logText = "text"
+	logJSON = "json"
+)
 
 // secret is a value that is never shown.
 type secret string
@@ -150,6 +161,12 @@ func (c *config) check() error {
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return c.refuse("listen", c.from["listen"], "must be HOST:PORT")
+	}
+	if c.LogFormat != logText && c.LogFormat != logJSON {
+		return c.refuse("log_format", c.from["log_format"], "must be text or json")
+	}
+	if err := c.checkHub(); err != nil {
+		return err
 	}
 	b := c.Bridge
 	switch {
