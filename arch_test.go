@@ -32,7 +32,7 @@ var rooms = map[string][]string{
 	"internal/agent":          {"internal/bridge", "internal/mcpserver"},
 	"internal/clients":        {"internal/agent", "internal/bridge"},
 	"internal/creds":          {"internal/agent"},
-	"internal/daemon":         {"internal/bridge", "internal/sandbox"},
+	"internal/daemon":         {"internal/bridge", "internal/sandbox", "internal/snapshot"},
 	"internal/bridge":         {"internal/audit", "internal/redact", "internal/policy"},
 	"internal/sqlite":         {"internal/bridge", "internal/audit"},
 	"internal/postgres":       {"internal/bridge", "internal/audit"},
@@ -42,6 +42,7 @@ var rooms = map[string][]string{
 	"internal/policy":         {},
 	"internal/sandbox":        {"internal/sandbox/inner"},
 	"internal/sandbox/inner":  {},
+	"internal/snapshot":       {},
 	"internal/workload":       {"internal/agent", "internal/bridge"},
 	"internal/workload/bench": {"internal/workload", "internal/agent", "internal/audit", "internal/bridge", "internal/redact", "internal/redact/corpus"},
 
