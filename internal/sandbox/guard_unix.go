@@ -226,13 +226,7 @@ func (g *guard) repository(dir string) error {
 func (g *guard) hold(path, text string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.WriteFile(path+".placeholder", []byte(text), 0o444); err != nil {
-			return g.unfit(path, "cannot be held: "+cause(err))
-		}
-		// Whole or not at all, and never over somebody else's.
-		err := os.Link(path+".placeholder", path)
-		os.Remove(path + ".placeholder")
-		if err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := place(path, text); err != nil {
 			return g.unfit(path, "cannot be held: "+cause(err))
 		}
 		info, err = os.Lstat(path)
@@ -244,6 +238,28 @@ func (g *guard) hold(path, text string) error {
 		return g.unfit(path, "is no file")
 	}
 	return g.freezeChecked(path, info)
+}
+
+// place makes a file whole or not at all, and never over somebody else's.
+func place(path, text string) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".placeholder-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.WriteString(text)
+	if err == nil {
+		err = temp.Chmod(0o444)
+	}
+	if cerr := temp.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		if err = os.Link(temp.Name(), path); errors.Is(err, fs.ErrExist) {
+			err = nil
+		}
+	}
+	return err
 }
 
 // linked opens the repository of a linked worktree, if it says so itself: a file .git alone could name any.

@@ -104,7 +104,7 @@ func TestRun_ResultIsWhatAShellWouldSay(t *testing.T) {
 		{[][]string{{"true"}, {"sh", "-c", "exit 5"}}, 5, ""},
 		{[][]string{{"true"}, {"sh", "-c", "kill -15 $$"}}, 143, ""},
 		{[][]string{{"echo", "x"}, {"no-such-program"}}, 127, "start no-such-program: no such file or directory\n"},
-		{[][]string{{"sh", "-c", "echo out; echo err >&2"}, {"cat", "-n"}}, 0, "err\n     1\tout\n"},
+		{[][]string{{"sh", "-c", "echo out; echo err >&2"}, {"sh", "-c", "read x; read y; echo got $x"}}, 0, "err\ngot out\n"},
 		{[][]string{{"cat"}}, 0, ""},
 		{[][]string{sandbox.Shell("echo $((1+1)) | cat")}, 0, "2\n"},
 	} {

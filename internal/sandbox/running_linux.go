@@ -88,12 +88,12 @@ func (r *running) run(ctx context.Context, cmd Command, spec inner.Spec) (Result
 	kept := newCapture(r.limits.Output)
 	working.Go(func() { io.Copy(kept, p.output.ours) })
 	working.Go(func() { writeAll(p.args.ours, []byte(strings.Join(r.args, "\x00")+"\x00")) })
-	working.Go(func() { writeAll(p.spec.ours, text) })
 	var said bytes.Buffer // what the inner step says; read after working.Wait
 	working.Go(func() { io.Copy(&said, io.LimitReader(p.status.ours, 4096)) })
 
 	life, err := r.follow(c, &p)
 	if err != nil {
+		p.spec.ours.Close()
 		c.Process.Kill()
 		c.Wait()
 		working.Wait()
@@ -102,6 +102,8 @@ func (r *running) run(ctx context.Context, cmd Command, spec inner.Spec) (Result
 		return Result{}, refusal(Broken, Install, "the sandbox did not come up: %s", firstLine(words.Output, err.Error()))
 	}
 	defer life.close()
+	// Only now: the command cannot end before there is a hold on it.
+	working.Go(func() { writeAll(p.spec.ours, text) })
 	result := Result{Ending: r.wait(ctx, cmd.Time, life)}
 	if !life.end() {
 		return result, errors.New("a process of the command cannot be ended: the kernel does not let go of it")

@@ -474,7 +474,7 @@ func TestRestore_BringsBackAnything(t *testing.T) {
 				os.MkdirAll(filepath.Dir(path), 0o755) // fails where a file is; then so does what follows
 				switch random.IntN(4) {
 				case 0:
-					os.WriteFile(path, []byte(fmt.Sprint(random.Uint64())), 0o644)
+					os.WriteFile(path, fmt.Append(nil, random.Uint64()), 0o644)
 				case 1:
 					os.WriteFile(path, []byte("program"), 0o644)
 					os.Chmod(path, 0o755)
