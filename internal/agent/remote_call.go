@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -170,6 +171,10 @@ func (r *Remote) post(ctx context.Context, name string, body []byte) (answer mcp
 	if err == nil {
 		defer res.Body.Close()
 		answer, err = r.read(res, func() { mute.Reset(nextSign) })
+	}
+	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		err = bridge.Errorf(bridge.Denied, "the certificate of the hub at %s is not good: %s", r.hub.where(), reason(bad.Err)).
+			WithHint("join with an invite, whose code says how the hub is known, or give the hub a certificate that this machine trusts")
 	}
 	if err != nil && context.Cause(ctx) == errMute {
 		err = errMute
