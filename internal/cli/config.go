@@ -27,6 +27,7 @@ type config struct {
 	hubSettings
 	Bridge bridge.Config
 	Redact redaction
+	Policy policing
 
 	AlertWebhook secret // an address may hold a key
 	AlertSecret  secret
@@ -113,7 +114,7 @@ func (c *config) readFile(path string, asked bool) error {
 		return bridge.Errorf(bridge.Invalid, "read configuration %s: %w", path, err).WithHint("one `key = value` a line, durations and words in quotes: heartbeat = \"15s\"")
 	}
 	for _, key := range meta.Keys() {
-		if key[0] == "redact" {
+		if key[0] == "redact" || key[0] == "policy" {
 			continue
 		}
 		i := slices.IndexFunc(settings, func(s setting) bool { return s.inFile && s.name == key.String() })
@@ -135,7 +136,12 @@ func (c *config) readFile(path string, asked bool) error {
 		}
 	}
 	if _, ok := values["redact"]; ok {
-		return c.readRedaction(path, string(text))
+		if err := c.readRedaction(path, string(text)); err != nil {
+			return err
+		}
+	}
+	if _, ok := values["policy"]; ok {
+		return c.readPolicy(path, string(text))
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func unknownKey(path, key string) error {
 			names = append(names, s.name)
 		}
 	}
-	names = append(names, "redact")
+	names = append(names, "redact", "policy")
 	err := bridge.Errorf(bridge.Invalid, "configuration %s: unknown key %q", path, key)
 	if near := nearest(key, names); near != "" {
 		return err.WithHint("did you mean %s?", near)
