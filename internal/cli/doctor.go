@@ -23,15 +23,15 @@ as the client runs them, with nothing unread and with something. "No listener" m
 that something is, and nothing wakes it. The message is from an agent of the doctor's to another one of its own: no agent's messages
 are touched. A client may take 10 seconds; --no-clients leaves them out.
 
---server looks at a hub as well: whether it answers, its certificate, its clock, and the token of the agent of --as or
-AGENTBRIDGE_TOKEN.`,
+Each hub where an agent of this machine has joined is looked at, or the one of --server: whether it answers, its certificate, its clock,
+and the token of that agent, which --as or AGENTBRIDGE_TOKEN names.`,
 		Example: `  agentbridge doctor
   agentbridge doctor --server https://hub.example --as beta`,
 		Args: count(0, 0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.doctor(cmd.Context(), server, !noClients) },
 	}
 	p.asFlag(cmd)
-	cmd.Flags().Lookup("as").Usage = "the agent whose token is shown to the hub of --server"
+	cmd.Flags().Lookup("as").Usage = "the agent whose hub is looked at, with its token (default: all who joined one)"
 	cmd.Flags().StringVar(&server, "server", "", "address of a hub to look at")
 	cmd.Flags().BoolVar(&noClients, "no-clients", false, "start no client's server, and no hooks")
 	p.jsonFlag(cmd)
@@ -82,8 +82,10 @@ func (p *program) doctor(ctx context.Context, server string, tryClients bool) er
 		d.Settings = append(d.Settings, inForce{s.name, conf.show(s), conf.from[s.name]})
 	}
 	p.examine(ctx, conf, d)
-	if server != "" {
-		p.examineHub(ctx, conf, server, d)
+	for _, h := range p.hubsToExamine(conf, server) {
+		as := *p
+		as.as = h.agent
+		as.examineHub(ctx, conf, h.url, d)
 	}
 	examineMachine(d)
 	if tryClients {

@@ -23,6 +23,23 @@ const (
 	expirySoon = 7 * 24 * time.Hour
 )
 
+// hubAgent is an agent, and the hub where it is.
+type hubAgent struct{ agent, url string }
+
+// hubsToExamine are the hub that is named, or those where the agents of this machine are: of --as, or all.
+func (p *program) hubsToExamine(conf *config, server string) (hubs []hubAgent) {
+	if server != "" {
+		return []hubAgent{{p.as, server}}
+	}
+	names, _ := localAgents(conf.Data) // where they cannot be read, that is told elsewhere
+	for _, name := range names {
+		if at, ok, err := p.hubOf(conf, name); ok && err == nil && (p.as == "" || p.as == name) {
+			hubs = append(hubs, hubAgent{name, at.URL})
+		}
+	}
+	return hubs
+}
+
 // examineHub looks at a hub from here: whether it answers, its certificate, its clock, and whether it takes this agent's token.
 func (p *program) examineHub(ctx context.Context, conf *config, server string, d *diagnosis) {
 	at, err := p.hubAt(conf, server, p.as)
