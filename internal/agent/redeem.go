@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,8 @@ import (
 
 const (
 	redeemTries   = 4
-	redeemTimeout = 10 * time.Second
+	redeemTimeout = 10 * time.Second // of one try
+	redeemMost    = 20 * time.Second // of all; somebody sits and waits
 	joinPath      = "/join"
 	maxSpoken     = 500 // characters
 )
@@ -47,19 +49,23 @@ func Redeem(ctx context.Context, code, nonce string) (res bridge.RedeemResult, a
 	if err != nil {
 		return res, at, err
 	}
+	within, end := context.WithTimeout(ctx, redeemMost)
+	defer end()
 	pause := backoff{least: leastPause, most: mostPause}
 	for try := 1; ; try++ {
-		if res, err = redeemOnce(ctx, client, u.JoinPath(joinPath).String(), body); err == nil || try == redeemTries || !passing(err) {
+		if res, err = redeemOnce(within, client, u.JoinPath(joinPath).String(), body); err == nil || try == redeemTries || !passing(err) {
 			break
 		}
 		select {
 		case <-time.After(pause.next()):
-		case <-ctx.Done():
-			return res, at, ctx.Err()
+		case <-within.Done():
+		}
+		if within.Err() != nil {
+			break
 		}
 	}
 	if err == nil || ctx.Err() != nil {
-		return res, at, err
+		return res, at, cmp.Or(err, ctx.Err())
 	}
 	if _, ours := errors.AsType[*bridge.Error](err); !ours {
 		err = bridge.Errorf(bridge.Unavailable, "the hub at %s cannot be reached: %s", u.Host, reason(err)).
