@@ -103,11 +103,17 @@ func (c *container) run(ctx context.Context, cmd Command) (Result, error) {
 	case limited.Err() != nil:
 		result.Ending, result.Exit = TimedOut, -1
 	case result.Exit == 125: // the engine's own failure; a command that ends so is indistinguishable
-		return Result{}, refusal(Broken, "see what "+c.name+" says of it", "the container did not start")
+		return Result{}, refusal(Broken, "see what "+c.name+" says of it", "the container did not start: %s", lastLine(result.Output))
 	case err != nil && !errors.As(err, &exit):
 		return result, fmt.Errorf("wait for %s: %w", c.name, err)
 	}
 	return result, nil
+}
+
+// lastLine is where an engine says what went wrong, after its advice.
+func lastLine(output []byte) string {
+	output = bytes.TrimSpace(output)
+	return string(output[bytes.LastIndexByte(output, '\n')+1:])
 }
 
 // arguments are what the engine is told.
@@ -115,14 +121,21 @@ func (c *container) arguments(name string, cmd Command, g *guard) []string {
 	limits, root := c.options.Limits, c.options.Workspace
 	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	args := []string{
-		"run", "--rm", "--init", "--name", name, "--pull", "never", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+		"run", "--rm", "--name", name, "--pull", "never", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
 		"--pids-limit", number(limits.Processes), "--memory", number(limits.MemoryBytes), "--memory-swap", number(limits.MemoryBytes),
 		"--ulimit", "fsize=" + number(limits.FileBytes), "--ulimit", "nofile=" + number(limits.OpenFiles), "--ulimit", "core=0",
 		"--shm-size", number(limits.TempBytes), "--tmpfs", "/tmp:rw,nosuid,nodev,mode=1777,size=" + number(limits.TempBytes),
 		"--user", fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()), "--workdir", filepath.Join(root, filepath.FromSlash(cmd.Dir)),
 	}
-	if c.name == "podman" {
-		args = append(args, "--userns", "keep-id", "--cgroups", "enabled")
+	switch c.name {
+	case "docker":
+		args = append(args, "--init") // Podman's is a package of its own
+	case "podman":
+		// Its default is more than some machines allow. Docker would count all processes of this user.
+		args = append(args, "--ulimit", "nproc="+number(limits.Processes))
+		if os.Getuid() != 0 {
+			args = append(args, "--userns", "keep-id")
+		}
 	}
 	if !cmd.Network {
 		args = append(args, "--network", "none")
