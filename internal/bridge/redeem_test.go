@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"sync"
 	"testing"
@@ -121,7 +122,12 @@ func TestRedeem_RefusesCodesThatAreNotGood(t *testing.T) {
 			_, err := w.Redeem(w.ctx, bridge.Origin{}, bridge.RedeemRequest{Code: bad, Nonce: nonce})
 			want(t, err, bridge.Denied, "pasted whole")
 		}
-		wrong := code[:len(code)-8] + strings.Map(func(r rune) rune { return 'A' + (r-'A'+1)%26 }, strings.ToUpper(code[len(code)-8:len(code)-1])) + "A"
+		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(code, "abi1_"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw[len(raw)-1] ^= 1 // of its secret
+		wrong := "abi1_" + base64.RawURLEncoding.EncodeToString(raw)
 		for range 5 {
 			_, err = w.Redeem(w.ctx, bridge.Origin{}, bridge.RedeemRequest{Code: wrong, Nonce: nonce})
 			want(t, err, bridge.Denied, "pasted whole")

@@ -177,7 +177,7 @@ func TestDuration_IsWrittenAsItIsRead(t *testing.T) {
 	if got, err := parseDuration("1d12h"); err != nil || got != 36*time.Hour {
 		t.Errorf("parseDuration(1d12h) = %v, %v", got, err)
 	}
-	for _, s := range []string{"", "d", "-1d", "1.5d", "99999d", "3", "soon", "1dd"} {
+	for _, s := range []string{"", "d", "-1d", "1.5d", "999999d", "106751d24h", "3", "soon", "1dd"} {
 		if got, err := parseDuration(s); err == nil {
 			t.Errorf("parseDuration(%q) = %v, want an error", s, got)
 		}
