@@ -25,7 +25,7 @@ const (
 // hooks runs each hook as the client would: with nothing unread it must be silent, and with something unread it must say so.
 func (pt *patient) hooks(ctx context.Context, s *scene, env []string, dir, off string) {
 	switch {
-	case !slices.Contains(clients.HookClients, pt.Client) || s == nil:
+	case !slices.Contains(clients.HookClients, pt.Client):
 		return
 	case len(pt.Hooks) == 0:
 		pt.refuse(deafness, ", hooks", bridge.Errorf(bridge.NotFound, "it has no hooks of agentbridge: its model notices messages only while it waits in check_messages").
@@ -33,6 +33,9 @@ func (pt *patient) hooks(ctx context.Context, s *scene, env []string, dir, off s
 		return
 	case off != "":
 		pt.refuse(deafness, ", hooks", bridge.Errorf(bridge.Invalid, "its hooks are turned off by %s", off).WithHint("take that out of the file"))
+		return
+	case s == nil:
+		pt.d.good(pt.what+", hooks", "not tried: they would be told of what waits for %s at the hub, and nothing of it is touched", cmp.Or(pt.as, "the agent"))
 		return
 	}
 	pt.lacking()

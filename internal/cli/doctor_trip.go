@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +21,10 @@ func (pt *patient) trip(ctx context.Context, t *trial, dir, hooksOff string) {
 		env = append(env, variable("data")+"="+t.own, variable("store")+"="+t.conf.Store)
 	}
 	var s *scene
+	if err := pt.atHub(dir); err != nil {
+		pt.d.bad(pt.what, err)
+		return
+	}
 	if pt.server != "" {
 		as := *pt.p
 		as.as = pt.as
@@ -49,6 +55,19 @@ func (pt *patient) trip(ctx context.Context, t *trial, dir, hooksOff string) {
 			pt.hooks(ctx, s, env, dir, hooksOff)
 		}
 	}
+}
+
+// atHub finds out whether the agent of the client's server is at a hub that it joined.
+func (pt *patient) atHub(dir string) error {
+	if pt.server != "" || variableOf(pt.environ, tokenVariable) != "" {
+		return nil
+	}
+	name := cmp.Or(pt.as, agentName(filepath.Base(dir)))
+	at, joined, err := pt.p.hubOf(pt.conf, name)
+	if joined {
+		pt.server, pt.as = at.URL, name
+	}
+	return err
 }
 
 // end kills what the server left behind.

@@ -35,12 +35,19 @@ func (p *program) look(ctx context.Context, h clients.Hook, call clients.Call, s
 		return l, err
 	}
 	l.told = toldOf(conf.Data, h.Client, call.Session, name, server)
-	if server != "" {
+	at, remote := bridge.HubAddress{}, server != ""
+	switch {
+	case remote:
+		at, err = p.hubAt(conf, server, name)
+	case name != "" && os.Getenv(tokenVariable) == "": // as for mcp: a token without an address is this machine's
+		at, remote, err = p.hubOf(conf, name)
+	}
+	if err != nil {
+		return l, err
+	}
+	if remote {
 		l.close = func() {}
-		at, err := p.hubAt(conf, server, name)
-		if err == nil {
-			l.from, err = agent.NewHub(at, token, conf.Bridge.Heartbeat)
-		}
+		l.from, err = agent.NewHub(at, token, conf.Bridge.Heartbeat)
 		return l, err
 	}
 	store, ring, err := p.openReading(ctx, conf)

@@ -101,10 +101,19 @@ func (p *program) mcpAtHub(ctx context.Context, conf *config, hub *agent.Hub, ch
 	})
 }
 
-// mcpHub finds the hub that the agent of an `mcp` is at; nil: it is in the store of this machine, where it needs no name.
+// mcpHub finds the hub that the agent of an `mcp` is at, also where that is called after the working directory; nil: it is in the store
+// of this machine, where it needs no name.
 func (p *program) mcpHub(conf *config) (*agent.Hub, error) {
 	if p.server == "" && p.as == "" {
-		return nil, nil
+		dir, err := os.Getwd()
+		if err != nil || os.Getenv(tokenVariable) != "" {
+			return nil, nil
+		}
+		name := agentName(filepath.Base(dir))
+		if _, joined, err := p.hubOf(conf, name); !joined || err != nil {
+			return nil, err
+		}
+		p.as = name // which would be the one in the store, too
 	}
 	if err := p.nameAgent(conf); err != nil {
 		return nil, err
