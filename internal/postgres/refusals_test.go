@@ -118,6 +118,20 @@ func TestOpen_LeavesOtherSchemasAlone(t *testing.T) {
 	refused(t, err, bridge.Invalid, "newer agentbridge")
 }
 
+func TestOpen_NeedsNoRightButItsSchema(t *testing.T) {
+	dsn := fresh(t)
+	at, _ := parse(dsn, time.Second)
+	tenant, name := user(t, dsn, "")
+	admin(t, "CREATE SCHEMA "+at.schema+" AUTHORIZATION "+name)
+	s := start(t, tenant, Options{})
+	if err := put(s, "key"); err != nil {
+		t.Errorf("Update by a user with a schema and nothing else = %v", err)
+	}
+	if list, err := s.Foreign(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("Foreign = %q, %v", list, err)
+	}
+}
+
 func TestOpen_ManyAtOnceMakeOneSchema(t *testing.T) {
 	dsn, errs := fresh(t), make(chan error)
 	for range 8 {

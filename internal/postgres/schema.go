@@ -44,7 +44,12 @@ func upgrade(c *conn, name string) error {
 		return err
 	}
 	if version == 0 {
-		if err := c.script(`CREATE SCHEMA IF NOT EXISTS ` + name); err != nil {
+		// Whoever made the schema for this user need not have given the right to make others, which IF NOT EXISTS asks for.
+		there, err := c.number(`SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = $1`, name)
+		if err == nil && there == 0 {
+			err = c.script(`CREATE SCHEMA ` + name)
+		}
+		if err != nil {
 			return err
 		}
 	} else if err := c.script(`LOCK TABLE agentbridge IN ACCESS EXCLUSIVE MODE`); err != nil {
