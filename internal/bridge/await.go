@@ -44,7 +44,7 @@ func (s *Service) AwaitTask(ctx context.Context, c Caller, q ClaimTaskRequest) (
 			_, err = r.pick(c, q.Task)
 			return err
 		})
-		if MayPass(err) {
+		if _, later := errors.AsType[notYet](err); later {
 			return false, nil
 		}
 		if errors.Is(err, errLeaseLapsed) {

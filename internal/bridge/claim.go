@@ -43,7 +43,10 @@ func (s *Service) ClaimTask(ctx context.Context, c Caller, q ClaimTaskRequest) (
 	defer timeout.Stop()
 	for last := q.Wait == 0; ; {
 		res, err = s.claimNow(ctx, c, q)
-		switch wait := MayPass(err); {
+		later, wait := errors.AsType[notYet](err)
+		switch {
+		case last && wait:
+			return res, later.error
 		case last || !wait && (err != nil || res.Task != nil):
 			return res, err
 		}
@@ -69,13 +72,6 @@ func (q ClaimTaskRequest) topic(c Caller) Topic {
 type notYet struct{ error }
 
 func (n notYet) Unwrap() error { return n.error }
-
-// MayPass reports whether an error of [Service.ClaimTask] is a refusal that can pass by itself: another holds the task, or it waits for
-// others.
-func MayPass(err error) bool {
-	_, ok := errors.AsType[notYet](err)
-	return ok
-}
 
 // whereIs finds the conversation of the task that a claim names, among the caller's.
 func (s *Service) whereIs(ctx context.Context, c Caller, q ClaimTaskRequest) (at ConversationID, err error) {

@@ -2,6 +2,7 @@ package mcpserver
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -152,9 +153,13 @@ func (s *Server) begin(ctx context.Context, c *call) (res result, err error) {
 	return res, err
 }
 
-// attempt makes the call without waiting. later: there is nothing yet, but it may still come. Any other refusal is told: a receipt that is
-// not good would be good for nothing later.
+// attempt makes the call without waiting. later: there is nothing yet, but it may still come. Of refusals only those of a claim can pass,
+// because another holds the task or it waits for others; a receipt that is not good would be good for nothing later.
 func (s *Server) attempt(ctx context.Context, c *call) (res result, later bool, err error) {
 	res, err = c.tool.call(s, ctx, c)
-	return res, err == nil && res.nothing || bridge.MayPass(err), err
+	if !errors.Is(err, bridge.Conflict) && !errors.Is(err, bridge.Denied) || c.tool.acks {
+		return res, err == nil && res.nothing, err
+	}
+	ready, refusal := c.tool.await(s, ctx, c, 0)
+	return res, !ready && refusal == nil, err
 }
