@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"agentbridge/internal/sandbox/inner"
 )
@@ -18,6 +19,7 @@ import (
 // bubblewrap runs commands in namespaces of their own.
 type bubblewrap struct {
 	options Options
+	nested  *nested
 	program string
 	self    *os.File // this program, opened at the start: an update may replace the file
 	fixed   []string // the arguments that are the same for every command
@@ -68,7 +70,7 @@ func openBubblewrap(o Options) (box, error) {
 	if err != nil {
 		return nil, fmt.Errorf("this program cannot open itself: %s", cause(err))
 	}
-	b := &bubblewrap{options: o, program: program, self: self}
+	b := &bubblewrap{options: o, nested: newNested(o.Workspace), program: program, self: self}
 	b.cgroup, b.lacking = findCgroup(o.Cgroup)
 	b.compose()
 	return b, nil
@@ -223,7 +225,7 @@ func (b *bubblewrap) run(ctx context.Context, cmd Command) (Result, error) {
 	g := new(guard)
 	if !cmd.ReadOnly {
 		var err error
-		if g, err = newGuard(ctx, b.options); err != nil {
+		if g, err = newGuard(ctx, b.options, b.nested); err != nil {
 			return Result{}, err
 		}
 		defer g.release()
@@ -241,7 +243,11 @@ func (b *bubblewrap) run(ctx context.Context, cmd Command) (Result, error) {
 		defer group.remove()
 		r.group = group
 	}
+	start := time.Now()
 	result, err := r.run(ctx, cmd, b.spec(cmd, g))
 	result.Notes = append(append(result.Notes, b.notes()...), g.notes...)
+	if !cmd.ReadOnly {
+		result.Notes = append(result.Notes, b.nested.disarm(start)...)
+	}
 	return result, err
 }

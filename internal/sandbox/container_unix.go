@@ -22,6 +22,7 @@ import (
 // container runs commands in a container of Docker or Podman. Its walls are the engine's; what is asked of it is in arguments.
 type container struct {
 	options Options
+	nested  *nested
 	engine  string // the program
 	name    string
 	server  string // its version
@@ -51,7 +52,7 @@ func openContainer(engine string) func(Options) (box, error) {
 		if exec.CommandContext(ctx, program, "image", "inspect", o.Image).Run() != nil {
 			return nil, fmt.Errorf("%s has no image %s", engine, o.Image)
 		}
-		return &container{options: o, engine: program, name: engine, server: strings.TrimSpace(string(version))}, nil
+		return &container{options: o, nested: newNested(o.Workspace), engine: program, name: engine, server: strings.TrimSpace(string(version))}, nil
 	}
 }
 
@@ -63,7 +64,7 @@ func (c *container) run(ctx context.Context, cmd Command) (Result, error) {
 	g := new(guard)
 	if !cmd.ReadOnly {
 		var err error
-		if g, err = newGuard(ctx, c.options); err != nil {
+		if g, err = newGuard(ctx, c.options, c.nested); err != nil {
 			return Result{}, err
 		}
 		defer g.release()
@@ -84,6 +85,7 @@ func (c *container) run(ctx context.Context, cmd Command) (Result, error) {
 	defer r.Close()
 	client := exec.CommandContext(limited, c.engine, c.arguments(name, cmd, g)...)
 	client.Stdout, client.Stderr = w, w
+	start := time.Now()
 	err = client.Start()
 	w.Close()
 	if err != nil {
@@ -96,6 +98,10 @@ func (c *container) run(ctx context.Context, cmd Command) (Result, error) {
 	reading.Wait()
 	result := Result{Ending: Exited, Exit: client.ProcessState.ExitCode(), Notes: g.notes}
 	kept.into(&result)
+	if !cmd.ReadOnly {
+		exec.CommandContext(context.WithoutCancel(ctx), c.engine, "rm", "--force", name).Run() // nothing of it may run any longer
+		result.Notes = append(result.Notes, c.nested.disarm(start)...)
+	}
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:

@@ -38,7 +38,7 @@ const placeholder = unix.S_ISVTX | 0o555
 // sameDir is what the file commondir says where a repository is its own common directory: nothing new, but then it is there.
 const sameDir = ".\n"
 
-func newGuard(ctx context.Context, o Options) (_ *guard, err error) {
+func newGuard(ctx context.Context, o Options, n *nested) (_ *guard, err error) {
 	g := &guard{root: o.Workspace}
 	defer func() {
 		if err != nil {
@@ -63,6 +63,11 @@ func newGuard(ctx context.Context, o Options) (_ *guard, err error) {
 	names = <-named
 	if err == nil {
 		err = g.protectAll(names)
+	}
+	for _, dot := range n.paths() {
+		if err == nil {
+			err = g.nested(dot)
+		}
 	}
 	return g, err
 }
