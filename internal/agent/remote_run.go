@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 
 	"agentbridge/internal/bridge"
 	"agentbridge/internal/mcpserver"
@@ -38,11 +37,11 @@ func RunRemote(ctx context.Context, o RemoteRun) error {
 	r := o.Remote
 	r.reclaim = o.Alone != nil && o.Alone()
 	var wg sync.WaitGroup
-	wg.Go(func() { // the agent is there, and was not before
-		ask[mcpserver.Nothing](connected, r, trial{name: "heartbeat", request: bridge.Pulse{}, until: time.Now().Add(longestArrival)})
-	})
 	wg.Go(func() {
-		if err := r.attend(connected, o.Name, o.Say); err != nil {
+		arrive := sync.OnceFunc(func() { // the agent is there, and may have said goodbye before
+			wg.Go(func() { ask[mcpserver.Nothing](connected, r, trial{name: "heartbeat", request: bridge.Pulse{}}) })
+		})
+		if err := r.attend(connected, o.Name, arrive, o.Say); err != nil {
 			end(err)
 		}
 	})
@@ -68,18 +67,16 @@ func RunRemote(ctx context.Context, o RemoteRun) error {
 	return err
 }
 
-// longestArrival is how long it is tried to tell a hub that is away that the agent has come.
-const longestArrival = 24 * time.Hour
-
 // attend shows the hub until ctx ends that the agent is there, by which the hub keeps its token good, and watches over the hub. It ends
-// early only where the hub does not accept the token.
-func (r *Remote) attend(ctx context.Context, name string, say func(string)) error {
+// early only where the hub does not accept the token. It calls there whenever it hears of the hub.
+func (r *Remote) attend(ctx context.Context, name string, there func(), say func(string)) error {
 	if say == nil {
 		say = func(string) {}
 	}
 	told := false // that all is well is no news before something was not
 	return KeepAlive(ctx, KeepAliveOptions{
 		From: watched{r.hub, func(k bridge.KeepAlive) {
+			there()
 			if r.sized(k.Log) {
 				say(rolledBack(r.hub).Text())
 			}

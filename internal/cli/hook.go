@@ -83,7 +83,7 @@ no such agent, no store, or no answer within a tenth of a second, the hook lets 
 	}
 	p.asFlag(cmd)
 	cmd.Flags().Lookup("as").Usage = "the agent to look for (default: that of the project's directory); none is made"
-	cmd.Flags().StringVar(&server, "server", "", "address of a hub (default: the store of this machine)")
+	cmd.Flags().StringVar(&server, "server", "", "address of a hub (default: where the agent joined, else the store of this machine)")
 	cmd.Flags().StringVar(&wait, "wait", "12h", "how long idle waits, up to 1d")
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return p.misused(badFlag(cmd, err)) })
 	return cmd

@@ -127,13 +127,21 @@ func (p *program) shareName(conf *config) (alone func() bool, release func()) {
 	if p.as == "" || os.Getenv(tokenVariable) != "" {
 		return nil, func() {}
 	}
+	dir := filepath.Join(conf.Data, agentsDir)
 	// Never unlinked: two processes would lock two files of one name.
-	f, err := os.OpenFile(filepath.Join(conf.Data, agentsDir, p.as+lockSuffix), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, p.as+lockSuffix), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		p.log.Info("lock the agent's name", "error", err)
 		return nil, func() {}
 	}
 	return func() bool {
+		// One at a time: of two that begin together, not both are alone, and neither ends up without the lock.
+		release, err := lockFile(context.Background(), filepath.Join(dir, making))
+		if err != nil {
+			p.log.Info("lock the agent's name", "error", err)
+			return false
+		}
+		defer release()
 		unlock(f)
 		is := tryLock(f, true)
 		if is {

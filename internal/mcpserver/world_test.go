@@ -278,8 +278,14 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 // hub serves the world over HTTP, in the process. The address is http://hub/.
 func (w *world) hub(t testing.TB) *http.Client {
 	t.Helper()
+	return w.serve(t, w.server.Handler())
+}
+
+// serve serves a handler in the process.
+func (w *world) serve(t testing.TB, h http.Handler) *http.Client {
+	t.Helper()
 	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-	srv := &http.Server{Handler: w.server.Handler()}
+	srv := &http.Server{Handler: h}
 	served := make(chan struct{})
 	go func() { defer close(served); srv.Serve(p) }()
 	transport := &http.Transport{DialContext: p.dial}
