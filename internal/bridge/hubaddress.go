@@ -44,9 +44,10 @@ func CodeHub(code string) (h HubAddress, name string, ok bool) {
 	}
 	if has&codeHasName != 0 {
 		if len(rest) == 0 || len(rest) <= int(rest[0]) {
-			return h, "", false
+			return HubAddress{}, "", false
 		}
-		name, rest = string(rest[1:1+rest[0]]), rest[1+rest[0]:]
+		end := 1 + int(rest[0])
+		name, rest = string(rest[1:end]), rest[end:]
 	}
 	h.URL = string(rest)
 	unseen := func(s string) bool { return strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) }
