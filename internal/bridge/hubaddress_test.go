@@ -22,7 +22,9 @@ func FuzzCodeHub(f *testing.F) {
 		sum := sha256.Sum256(raw)
 		code := "abi1_" + base64.RawURLEncoding.EncodeToString(append(raw[:len(raw):len(raw)], sum[:4]...))
 		at, name, ok := bridge.CodeHub(code)
-		unseen := func(s string) bool { return strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' }) }
+		unseen := func(s string) bool {
+			return strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == ' ' })
+		}
 		switch {
 		case ok && (at.URL == "" || unseen(at.URL) || unseen(name) || at.Fingerprint != "" && len(at.Fingerprint) != len("sha256:")+64):
 			t.Errorf("CodeHub = %q, %q", at, name)

@@ -67,6 +67,9 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	c.changed = stamp
 	next, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err == nil && outOfTime(&next) != nil && outOfTime(c.now) == nil {
+		err = outOfTime(&next)
+	}
 	if err != nil {
 		c.log.Error("the new certificate cannot be used; the one before stays", "file", c.certFile, "error", err)
 		return c.now, nil
@@ -74,6 +77,23 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.now = &next
 	c.log.Info("the certificate was replaced", "fingerprint", c.fingerprintOf(next), "until", next.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	return c.now, nil
+}
+
+// outOfTime says whether a certificate is not good now by its own word. Who knows it by its key does not ask.
+func outOfTime(c *tls.Certificate) error {
+	switch now := time.Now(); {
+	case now.After(c.Leaf.NotAfter):
+		return fmt.Errorf("the certificate ended on %s", c.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(c.Leaf.NotBefore):
+		return fmt.Errorf("the certificate begins on %s", c.Leaf.NotBefore.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// health says what is wrong with the certificate that clients get. It is for who asks the hub, so files are looked at, too.
+func (c *certificate) health() error {
+	now, _ := c.get(nil)
+	return outOfTime(now)
 }
 
 // stamp changes when one of the files does.
@@ -118,7 +138,7 @@ func ownCertificate(dir string, log *slog.Logger) (*certificate, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
-		if err := makeCertificate(certFile, key); err != nil {
+		if err := makeCertificate(certFile, key, time.Now()); err != nil {
 			return nil, err
 		}
 	}
@@ -149,7 +169,7 @@ func makeHubKey(path string, log *slog.Logger) ([]byte, error) {
 	return text, nil
 }
 
-func makeCertificate(path string, keyText []byte) error {
+func makeCertificate(path string, keyText []byte, now time.Time) error {
 	block, _ := pem.Decode(keyText)
 	if block == nil {
 		return bridge.Errorf(bridge.Invalid, "%s holds no key", selfMadeKey).WithHint("put it back from a backup; without it, whoever joined must join again")
@@ -163,7 +183,6 @@ func makeCertificate(path string, keyText []byte) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	made := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "agentbridge"}, DNSNames: []string{"agentbridge"},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(selfMadeFor),

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -150,4 +151,47 @@ func TestHubClient_TakesThePinnedKeyAndNoOther(t *testing.T) {
 		}
 		client.CloseIdleConnections()
 	}
+}
+
+func TestCertificate_OneThatEndedIsNotTakenForOneThatIsGood(t *testing.T) {
+	certFile, keyFile, first := pair(t)
+	c, err := loadCertificate(certFile, keyFile, slog.New(slog.DiscardHandler))
+	if err != nil || c.health() != nil {
+		t.Fatal(err, c.health())
+	}
+	nextCert, nextKey := lapsed(t)
+	for from, to := range map[string]string{nextCert: certFile, nextKey: keyFile} {
+		text, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, append(text, '\n'), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := shown(t, c); got != first {
+		t.Errorf("clients get %s, want %s", got, first)
+	}
+	only, err := loadCertificate(nextCert, nextKey, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := only.health(); err == nil || !strings.Contains(err.Error(), "ended on") {
+		t.Errorf("a certificate that ended is told as %v", err)
+	}
+}
+
+// lapsed makes a certificate that has ended.
+func lapsed(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+	text, err := makeHubKey(keyFile, slog.New(slog.DiscardHandler))
+	if err == nil {
+		err = makeCertificate(certFile, text, time.Now().Add(-2*selfMadeFor))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certFile, keyFile
 }

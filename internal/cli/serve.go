@@ -82,6 +82,9 @@ func (p *program) serve(ctx context.Context) error {
 		return err
 	}
 	dog.Metrics, dog.Health = daemon.NewMetrics(o.svc, build().Version, p.log), daemon.NewHealth(o.svc, dog.Every, p.log)
+	if cert != nil {
+		dog.Health.Also = cert.health
+	}
 	handler := within(bodyWithin, straight(hubRoutes(ctx, server, dog)))
 	if conf.BehindProxy {
 		handler = fromProxy(handler)
@@ -103,6 +106,10 @@ func (p *program) serve(ctx context.Context) error {
 	wg.Go(func() { dog.Run(ctx) })
 	wg.Go(func() { daemon.KeepHeadroom(ctx) })
 	wg.Go(func() {
+		dog.Health.Verify(ctx)
+		_ = daemon.Every(ctx, verifyEvery, verifyEvery/10, func(ctx context.Context) error { dog.Health.Verify(ctx); return nil })
+	})
+	wg.Go(func() {
 		<-ctx.Done()
 		p.log.Info("closing")
 		server.Close() // waits end with their proper answers, so that the connections become idle
@@ -118,6 +125,9 @@ func (p *program) serve(ctx context.Context) error {
 	}
 	return nil
 }
+
+// verifyEvery is how often a hub reads all of its audit logs: what /healthz says of them is no older.
+const verifyEvery = time.Hour
 
 // maxHeader bounds the headers of a request, in bytes. The id of a task is the longest that we need.
 const maxHeader = 32 << 10

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"database/sql"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -150,5 +152,34 @@ func TestFromProxy_TakesTheAddressThatTheProxyAdded(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+func TestServe_IsNotWellWhereALogWasChanged(t *testing.T) {
+	dir := dataPath(t)
+	if _, stderr, status := run(t, "create", "--data", dir, "--as", "alpha", "--partner", "beta=tests"); status != 0 {
+		t.Fatal(stderr)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "bridge.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("UPDATE entries SET actor = 'mallory', record = zeroblob(length(record)) WHERE log LIKE 'conv_%' AND n = 0"); err != nil {
+		t.Fatal(err)
+	}
+	url, _ := hub(t, dir)
+	base := strings.TrimSuffix(url, "/mcp")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		code, text := page(t, "GET", base+"/healthz", "")
+		if code == http.StatusServiceUnavailable && strings.Contains(text, "an audit log is not whole") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("/healthz: %d %s, want 503 and that a log is not whole", code, text)
+		}
+	}
+	if code, text := page(t, "GET", base+"/readyz", ""); code != http.StatusOK {
+		t.Errorf("/readyz: %d %s; it takes work all the same", code, text)
 	}
 }

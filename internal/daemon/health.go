@@ -22,15 +22,20 @@ const (
 	readyEvery   = time.Second
 )
 
-// Health tells whether a process is fit: its store answers, and its [Watchdog] sweeps. A nil Health notes nothing.
+// Health tells whether a process is fit: its store answers, its [Watchdog] sweeps, and the audit logs are whole. A nil Health notes nothing.
 type Health struct {
+	// Also looks at something more, and gives what is wrong with it; nil: there is nothing more. Its text is shown to whoever asks.
+	Also func() error
+
 	svc   *bridge.Service
 	every time.Duration
 	log   *slog.Logger
 	began time.Time
 
-	mu    sync.Mutex // guards swept
-	swept time.Time  // when a sweep last ended well; zero: none did yet
+	mu       sync.Mutex // guards all below
+	swept    time.Time  // when a sweep last ended well; zero: none did yet
+	verified time.Time  // when the logs were last read; zero: not yet
+	faulty   int        // logs that were not whole then
 }
 
 // NewHealth makes the health of a process whose watchdog sweeps at that interval. The first sweep has as much time as any.
@@ -47,17 +52,41 @@ func (h *Health) sweptNow() {
 	h.swept = time.Now()
 }
 
+// Verify reads every audit log of the store once, and so most of its pages, and notes whether each is the one that its head was made from.
+// A million entries take some seconds. What cannot be read is a fault; that ctx ended is none.
+func (h *Health) Verify(ctx context.Context) {
+	reports, err := h.svc.AuditVerify(ctx, "")
+	if ctx.Err() != nil {
+		return
+	}
+	faulty := 0
+	for _, r := range reports {
+		if r.Fault != "" {
+			h.log.Error("an audit log is not whole", "log", r.Log, "fault", r.Fault)
+			faulty++
+		}
+	}
+	if err != nil {
+		h.log.Error("the audit logs cannot be read", "error", err)
+		faulty++
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.verified, h.faulty = time.Now(), faulty
+}
+
 // healthState is what /healthz answers.
 type healthState struct {
-	Status string   `json:"status"` // ok or failing
-	Reason string   `json:"reason,omitempty"`
-	Up     float64  `json:"up_seconds"`
-	Swept  *float64 `json:"swept_seconds_ago"` // null: no sweep has ended well yet
+	Status   string   `json:"status"` // ok or failing
+	Reason   string   `json:"reason,omitempty"`
+	Up       float64  `json:"up_seconds"`
+	Swept    *float64 `json:"swept_seconds_ago"`    // null: no sweep has ended well yet
+	Verified *float64 `json:"verified_seconds_ago"` // when all audit logs were last read; null: not yet
 }
 
 // ServeHTTP answers 200 while all is well and 503 with the reason otherwise. It asks for no token and tells no names: see [Local].
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	state, code := h.state(r.Context()), http.StatusOK
+	state, code := h.integrity(r.Context(), h.state(r.Context())), http.StatusOK
 	if state.Status != "ok" {
 		code = http.StatusServiceUnavailable
 	}
@@ -115,6 +144,40 @@ func (h *Health) state(ctx context.Context) healthState {
 		state.Status, state.Reason = "failing", "the store does not answer; the log of the process says why"
 	} else if now.Sub(last) > sweepsMissed*h.every {
 		state.Status, state.Reason = "failing", "no sweep ended well for too long; the log of the process says why"
+	}
+	return state
+}
+
+// integrity adds what keeps no call from being answered, but should not be.
+func (h *Health) integrity(ctx context.Context, state healthState) healthState {
+	h.mu.Lock()
+	verified, faulty := h.verified, h.faulty
+	h.mu.Unlock()
+	if !verified.IsZero() {
+		ago := time.Since(verified).Round(time.Millisecond).Seconds()
+		state.Verified = &ago
+	}
+	if state.Status != "ok" {
+		return state
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTime)
+	defer cancel()
+	fork, err := h.svc.Forked(ctx)
+	switch {
+	case err != nil:
+		h.log.Warn("health", "error", err)
+		state.Reason = "the store does not answer; the log of the process says why"
+	case fork != nil:
+		state.Reason = "the audit log is not the one that was seen before; agentbridge audit verify shows more"
+	case faulty > 0:
+		state.Reason = "an audit log is not whole; agentbridge audit verify shows which"
+	case h.Also != nil:
+		if err := h.Also(); err != nil {
+			state.Reason = err.Error()
+		}
+	}
+	if state.Reason != "" {
+		state.Status = "failing"
 	}
 	return state
 }
