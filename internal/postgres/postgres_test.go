@@ -92,7 +92,14 @@ func dialAdmin(t testing.TB, dsn string) *conn {
 // ownServer starts a server for one test.
 func ownServer(t testing.TB) (dsn string) {
 	t.Helper()
-	cmd := exec.Command("../../tools/postgres/with.sh", "sh", "-c", `echo "$`+server+`"; exec cat`)
+	return ownServers(t, `"$`+server+`"`)[0]
+}
+
+// ownServers starts servers for one test, and gives what the words say to a shell beside them.
+func ownServers(t testing.TB, words string, env ...string) []string {
+	t.Helper()
+	cmd := exec.Command("../../tools/postgres/with.sh", "sh", "-c", "echo "+words+"; exec cat")
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = t.Output()
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -111,11 +118,11 @@ func ownServer(t testing.TB) (dsn string) {
 			t.Errorf("a server of the test's own: %v", err)
 		}
 	})
-	dsn, err = bufio.NewReader(out).ReadString('\n')
+	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("no server of the test's own: %v", err)
 	}
-	return strings.TrimSpace(dsn)
+	return strings.Fields(line)
 }
 
 // start opens a store that is closed with the test.

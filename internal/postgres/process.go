@@ -128,6 +128,7 @@ func (p *process) look(seen map[bridge.Instance]int64, now time.Time) (gone bool
 	peers := map[bridge.Instance]peer{}
 	buried = map[bridge.Instance]int64{}
 	for instance, beat := range seen {
+		delete(p.gone, instance) // it was only stopped, for longer than its row is kept
 		was, known := p.peers[instance]
 		if !known || was.beat != beat || blind {
 			peers[instance] = peer{beat: beat, since: now}
@@ -163,7 +164,7 @@ func (s *Store) Dead(instance bridge.Instance) bool {
 	known := p.gone[instance]
 	p.mu.Unlock()
 	if watched || known {
-		return known || peer.dead
+		return peer.dead || !watched
 	}
 	ctx, cancel := context.WithTimeout(background, deadWait)
 	defer cancel()

@@ -80,3 +80,17 @@ func TestLook_WakesWhereARowWentAway(t *testing.T) {
 		}
 	})
 }
+
+func TestDead_NotWhoCameBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := observer()
+		s.self.gone = map[bridge.Instance]bool{other: true}
+		if !s.Dead(other) {
+			t.Error("a process that was found without a row is alive")
+		}
+		s.sees(map[bridge.Instance]int64{other: 1})
+		if s.Dead(other) {
+			t.Error("a process that has a row again is dead")
+		}
+	})
+}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs a command with a throwaway PostgreSQL server beside it: tools/postgres/with.sh COMMAND…
 # The server is new, writes to a temporary directory with fsync on, and is gone afterwards. The command finds it in
-# AGENTBRIDGE_TEST_POSTGRES (an address with its password) and the server's directory in AGENTBRIDGE_TEST_POSTGRES_DIR.
+# AGENTBRIDGE_TEST_POSTGRES (an address with its password). With STANDBY=yes a second server follows it, as the standby called
+# "standby", which nobody waits for yet: AGENTBRIDGE_TEST_STANDBY is its address, and AGENTBRIDGE_TEST_PRIMARY_PID the process of the first.
 # Needs PostgreSQL 14 or newer (Debian: postgresql), as root also an ordinary user to run it as: "postgres", or the one that
 # AGENTBRIDGE_TEST_USER names.
 set -euo pipefail
@@ -28,9 +29,10 @@ if ((EUID == 0)); then
 fi
 as_user() { (cd "$dir" && "${as[@]}" "$@"); }
 
-started=
 finish() {
-	[[ -z $started ]] || as_user pg_ctl -D "$dir/data" -m immediate -w stop >/dev/null 2>&1 || true
+	for data in "$dir/data" "$dir/standby"; do
+		[[ ! -e $data/postmaster.pid ]] || as_user pg_ctl -D "$data" -m immediate -w stop >/dev/null 2>&1 || true
+	done
 	rm -rf "$dir"
 }
 trap finish EXIT
@@ -44,7 +46,6 @@ as_user initdb -D data -U agentbridge --pwfile=password -A scram-sha-256 -E UTF8
 	exit 1
 }
 rm "$dir/password"
-# wal_level and the rest are for tests with a standby; connections for many processes at once.
 as_user tee -a data/postgresql.conf >/dev/null <<CONF
 listen_addresses = '127.0.0.1'
 unix_socket_directories = '$dir'
@@ -52,19 +53,29 @@ max_connections = 300
 fsync = on
 log_min_messages = warning
 CONF
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-	port=$((20000 + RANDOM % 12000))
-	if as_user pg_ctl -D data -o "-p $port" -l "$dir/server.log" -w -t 60 start >/dev/null 2>&1; then
-		started=yes
-		break
-	fi
-done
-if [[ -z $started ]]; then
+# start DATA begins a server on a free port, which it leaves in $port.
+start() {
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		port=$((20000 + RANDOM % 12000))
+		if as_user pg_ctl -D "$1" -o "-p $port -c cluster_name=$1" -l "$dir/$1.log" -w -t 60 start >/dev/null 2>&1; then
+			return
+		fi
+	done
 	echo 'the PostgreSQL server does not start:' >&2
-	cat "$dir/server.log" >&2
+	cat "$dir/$1.log" >&2
 	exit 1
-fi
+}
+address() { echo "postgres://agentbridge:$password@127.0.0.1:$port/postgres?sslmode=disable"; }
 
-export AGENTBRIDGE_TEST_POSTGRES="postgres://agentbridge:$password@127.0.0.1:$port/postgres?sslmode=disable"
-export AGENTBRIDGE_TEST_POSTGRES_DIR="$dir"
+start data
+AGENTBRIDGE_TEST_POSTGRES=$(address)
+export AGENTBRIDGE_TEST_POSTGRES
+if [[ -n ${STANDBY:-} ]]; then
+	AGENTBRIDGE_TEST_PRIMARY_PID=$(head -n 1 "$dir/data/postmaster.pid")
+	export AGENTBRIDGE_TEST_PRIMARY_PID
+	PGPASSWORD=$password as_user pg_basebackup -h 127.0.0.1 -p "$port" -U agentbridge -D standby -R -X stream -c fast
+	start standby
+	AGENTBRIDGE_TEST_STANDBY=$(address)
+	export AGENTBRIDGE_TEST_STANDBY
+fi
 "$@"
