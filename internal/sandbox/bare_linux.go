@@ -57,7 +57,7 @@ func (b *bare) run(ctx context.Context, cmd Command) (Result, error) {
 	}
 	limits := b.options.Limits
 	spec := inner.Spec{
-		Stages: cmd.Stages, Dir: filepath.Join(b.options.Workspace, filepath.FromSlash(cmd.Dir)),
+		Steps: cmd.Steps, Dir: filepath.Join(b.options.Workspace, filepath.FromSlash(cmd.Dir)),
 		Env:  environment(cmd, "/usr/local/bin:/usr/bin:/bin", "/nonexistent"),
 		Read: b.read, Devices: []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"},
 		FileBytes: limits.FileBytes, MemoryBytes: limits.MemoryBytes, OpenFiles: limits.OpenFiles,

@@ -15,8 +15,8 @@ import (
 // middle of the differences is what counts; a mean is somebody else's load.
 func BenchmarkLaunch(b *testing.B) {
 	for name, cmd := range map[string]sandbox.Command{
-		"writing": {Stages: [][]string{{"/bin/true"}}},
-		"reading": {Stages: [][]string{{"/bin/true"}}, ReadOnly: true},
+		"writing": {Steps: sandbox.Pipe([][]string{{"/bin/true"}}...)},
+		"reading": {Steps: sandbox.Pipe([][]string{{"/bin/true"}}...), ReadOnly: true},
 	} {
 		b.Run(name, func(b *testing.B) {
 			s := open(b, sandbox.Options{Workspace: repository(b)})

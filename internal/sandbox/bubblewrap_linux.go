@@ -205,7 +205,7 @@ func (b *bubblewrap) arguments(cmd Command, g *guard) []string {
 func (b *bubblewrap) spec(cmd Command, g *guard) inner.Spec {
 	root, limits := b.options.Workspace, b.options.Limits
 	spec := inner.Spec{
-		Stages: cmd.Stages, Dir: filepath.Join(root, filepath.FromSlash(cmd.Dir)),
+		Steps: cmd.Steps, Dir: filepath.Join(root, filepath.FromSlash(cmd.Dir)),
 		Env:     environment(cmd, b.path, b.home),
 		Read:    []string{"/"}, // the mounts say what there is to read
 		Write:   []string{"/tmp", "/dev/shm", b.home},

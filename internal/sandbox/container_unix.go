@@ -166,25 +166,39 @@ func (c *container) arguments(name string, cmd Command, g *guard) []string {
 	for _, v := range environment(cmd, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "/tmp") {
 		args = append(args, "--env", v)
 	}
-	if len(cmd.Stages) == 1 {
-		return append(append(args, "--entrypoint", cmd.Stages[0][0], c.options.Image), cmd.Stages[0][1:]...)
-	}
-	return append(args, "--entrypoint", "/bin/sh", c.options.Image, "-c", line(cmd.Stages))
+	return append(args, "--entrypoint", "/bin/sh", c.options.Image, "-c", line(cmd.Steps))
 }
 
-// line is the pipeline in the language of the shell, every word quoted.
-func line(stages [][]string) string {
-	var b bytes.Buffer
-	for i, argv := range stages {
+// line is the command in the language of the shell, every word quoted.
+func line(steps []Step) string {
+	var b strings.Builder
+	for i, step := range steps {
 		if i > 0 {
-			b.WriteString(" | ")
+			b.WriteString(map[When]string{Always: "\n", IfOK: " && ", IfFailed: " || "}[step.When])
 		}
-		for j, arg := range argv {
+		for j, stage := range step.Stages {
 			if j > 0 {
-				b.WriteByte(' ')
+				b.WriteString(" | ")
 			}
-			b.WriteString("'" + strings.ReplaceAll(arg, "'", `'\''`) + "'")
+			b.WriteString("(")
+			if stage.Dir != "" {
+				b.WriteString("cd " + quoted("./"+stage.Dir) + " && ")
+			}
+			b.WriteString("exec env") // which takes variables before the program; no program's name holds =
+			for _, word := range slices.Concat(stage.Env, stage.Argv) {
+				b.WriteString(" " + quoted(word))
+			}
+			for _, r := range stage.Redirects {
+				if fmt.Fprintf(&b, " %d%s", r.FD, r.Op); r.Op == ">&" {
+					fmt.Fprint(&b, r.From)
+				} else {
+					b.WriteString(quoted(r.Path))
+				}
+			}
+			b.WriteString(")")
 		}
 	}
 	return b.String()
 }
+
+func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }

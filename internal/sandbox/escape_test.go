@@ -187,7 +187,7 @@ func TestRun_NoWayOut(t *testing.T) {
 	server := "SERVER=" + strconv.Itoa(os.Getpid())
 	dir := workspace(t)
 	s := open(t, sandbox.Options{Workspace: dir, ReadOnly: []string{program}})
-	r := run(t, s, sandbox.Command{Stages: [][]string{{program}}, Env: []string{"ESCAPE=1", server}})
+	r := run(t, s, sandbox.Command{Steps: sandbox.Pipe([][]string{{program}}...), Env: []string{"ESCAPE=1", server}})
 	inside := string(r.Output)
 	bare := exec.Command(program)
 	bare.Dir, bare.Env = t.TempDir(), append(os.Environ(), "ESCAPE=1", server)

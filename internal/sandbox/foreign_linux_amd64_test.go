@@ -20,7 +20,7 @@ func TestRun_ForeignCallsEndTheProgram(t *testing.T) {
 	}
 	outside := exec.Command(program)
 	err := outside.Run()
-	r := run(t, open(t, sandbox.Options{Workspace: dir}), sandbox.Command{Stages: [][]string{{program}}})
+	r := run(t, open(t, sandbox.Options{Workspace: dir}), sandbox.Command{Steps: sandbox.Pipe([][]string{{program}}...)})
 	switch {
 	case r.Exit == 42:
 		t.Error("it made its call")

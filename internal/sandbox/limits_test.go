@@ -45,7 +45,7 @@ func TestRun_TimeoutLeavesNoSurvivor(t *testing.T) {
 	for range 4 {
 		waiting.Go(func() {
 			for range turns {
-				r, err := s.Run(t.Context(), sandbox.Command{Stages: [][]string{{"sh", "-c", script}}, Time: 300 * time.Millisecond})
+				r, err := s.Run(t.Context(), sandbox.Command{Steps: sandbox.Pipe([][]string{{"sh", "-c", script}}...), Time: 300 * time.Millisecond})
 				if err != nil || r.Ending != sandbox.TimedOut || r.Exit != -1 {
 					t.Errorf("Run = %s, exit status %d, %v, output %q; want it to time out", r.Ending, r.Exit, err, r.Output)
 				}
@@ -171,7 +171,7 @@ func processes(t *testing.T, word string) (found []string) {
 
 func TestRun_OutputIsCappedAndCounted(t *testing.T) {
 	s := open(t, sandbox.Options{Limits: sandbox.Limits{Output: 4000}})
-	r := run(t, s, sandbox.Command{Stages: [][]string{{"sh", "-c", "echo first; echo second >&2; exec yes"}}, Time: time.Second})
+	r := run(t, s, sandbox.Command{Steps: sandbox.Pipe([][]string{{"sh", "-c", "echo first; echo second >&2; exec yes"}}...), Time: time.Second})
 	if r.Ending != sandbox.TimedOut || len(r.Output) != 4000 || r.Size < 1<<20 || r.Omitted != r.Size-4000 || r.Cut != 3000 {
 		t.Errorf("%s after %d bytes, kept %d, omitted %d at %d; want a million and more, 4000 kept, the rest omitted at 3000", r.Ending, r.Size, len(r.Output), r.Omitted, r.Cut)
 	}
@@ -228,7 +228,7 @@ func lastLines(output []byte, n int) string {
 func TestRun_ForkBombIsContained(t *testing.T) {
 	s := open(t, sandbox.Options{Limits: sandbox.Limits{Processes: 40}})
 	// Each child says that it lives and keeps living.
-	r := run(t, s, sandbox.Command{Stages: [][]string{{"bash", "-c", `bomb() { echo alive; bomb & bomb & wait; }; bomb 2>/dev/null; sleep 60`}}, Time: 2 * time.Second})
+	r := run(t, s, sandbox.Command{Steps: sandbox.Pipe([][]string{{"bash", "-c", `bomb() { echo alive; bomb & bomb & wait; }; bomb 2>/dev/null; sleep 60`}}...), Time: 2 * time.Second})
 	if alive := strings.Count(string(r.Output), "alive"); r.Ending != sandbox.TimedOut || alive < 5 {
 		t.Errorf("Run = %s with %d alive, want a bomb that explodes until its time is over", r.Ending, alive)
 	}

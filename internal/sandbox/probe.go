@@ -78,7 +78,7 @@ func Probe(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return report, fmt.Errorf("prepare the probe: %w", err)
 	}
-	result, err := s.Run(ctx, Command{Stages: [][]string{{inner.Trial, string(text)}}, ReadOnly: scene.ReadOnly, Time: 20 * time.Second})
+	result, err := s.Run(ctx, Command{Steps: Pipe([]string{inner.Trial, string(text)}), ReadOnly: scene.ReadOnly, Time: 20 * time.Second})
 	if err != nil {
 		return report, err
 	}

@@ -86,12 +86,12 @@ func TestNew_WithoutBubblewrapRunsOnlyReaders(t *testing.T) {
 	if s.Tier() != sandbox.Landlock {
 		t.Fatalf("the tier is %s, want %s", s.Tier(), sandbox.Landlock)
 	}
-	if r, err := s.Run(t.Context(), sandbox.Command{Stages: [][]string{{"true"}}}); err == nil {
+	if r, err := s.Run(t.Context(), sandbox.Command{Steps: sandbox.Pipe([][]string{{"true"}}...)}); err == nil {
 		t.Errorf("a command that may write ran: %+v", r)
 	} else {
 		wantKind(t, err, sandbox.NoSandbox, "apt install bubblewrap")
 	}
-	r := run(t, s, sandbox.Command{Stages: [][]string{{"sh", "-c", "echo read; echo x >file || echo cannot write"}}, ReadOnly: true})
+	r := run(t, s, sandbox.Command{Steps: sandbox.Pipe([][]string{{"sh", "-c", "echo read; echo x >file || echo cannot write"}}...), ReadOnly: true})
 	if got := string(r.Output); r.Exit != 0 || !contains(got, "read\n", "cannot write\n") {
 		t.Errorf("exit status %d, output %q", r.Exit, got)
 	}

@@ -42,13 +42,13 @@ func run(t testing.TB, s *sandbox.Sandbox, cmd sandbox.Command) sandbox.Result {
 	t.Helper()
 	r, err := s.Run(t.Context(), cmd)
 	if err != nil {
-		t.Fatalf("Run(%q) = %v", cmd.Stages, err)
+		t.Fatalf("Run(%v) = %v", cmd.Steps, err)
 	}
 	return r
 }
 
 func sh(script string) sandbox.Command {
-	return sandbox.Command{Stages: [][]string{{"sh", "-c", script}}}
+	return sandbox.Command{Steps: sandbox.Pipe([][]string{{"sh", "-c", script}}...)}
 }
 
 // repository is a workspace with a commit in it.
@@ -108,9 +108,65 @@ func TestRun_ResultIsWhatAShellWouldSay(t *testing.T) {
 		{[][]string{{"cat"}}, 0, ""},
 		{[][]string{sandbox.Shell("echo $((1+1)) | cat")}, 0, "2\n"},
 	} {
-		r := run(t, s, sandbox.Command{Stages: test.stages})
+		r := run(t, s, sandbox.Command{Steps: sandbox.Pipe(test.stages...)})
 		if r.Ending != sandbox.Exited || r.Exit != test.exit || string(r.Output) != test.output {
 			t.Errorf("%q: %s, exit status %d, output %q; want %d and %q", test.stages, r.Ending, r.Exit, r.Output, test.exit, test.output)
+		}
+	}
+}
+
+// Each runs in bash, too, and must come out the same.
+func TestRun_StepsAreWhatAShellDoes(t *testing.T) {
+	one := func(when sandbox.When, argv ...string) sandbox.Step {
+		return sandbox.Step{When: when, Stages: []sandbox.Stage{{Argv: argv}}}
+	}
+	with := func(stage sandbox.Stage, script string) sandbox.Step {
+		stage.Argv = []string{"sh", "-c", script}
+		return sandbox.Step{Stages: []sandbox.Stage{stage}}
+	}
+	to := func(fd int, op, path string, from int) []sandbox.Redirect {
+		return []sandbox.Redirect{{FD: fd, Op: op, Path: path, From: from}}
+	}
+	for _, test := range []struct {
+		steps  []sandbox.Step
+		script string
+	}{
+		{[]sandbox.Step{one("", "false"), one(sandbox.IfOK, "echo", "a"), one(sandbox.IfFailed, "echo", "b"), one("", "echo", "c")}, "false && echo a || echo b; echo c"},
+		{[]sandbox.Step{one("", "true"), one(sandbox.IfFailed, "echo", "a"), one(sandbox.IfOK, "false")}, "true || echo a && false"},
+		{[]sandbox.Step{one("", "no-such"), one(sandbox.IfFailed, "echo", "b")}, "no-such 2>/dev/null || echo b"},
+		{[]sandbox.Step{with(sandbox.Stage{Dir: "sub"}, "pwd"), with(sandbox.Stage{Env: []string{"A=1", "A=2"}}, "echo $A"), with(sandbox.Stage{}, "echo $A$PWD")}, "(cd sub; pwd); A=1 A=2 sh -c 'echo $A'; echo $A$PWD"},
+		{[]sandbox.Step{with(sandbox.Stage{Redirects: to(1, ">", "f", 0)}, "echo one"), with(sandbox.Stage{Redirects: to(1, ">>", "f", 0)}, "echo two"), with(sandbox.Stage{Redirects: to(0, "<", "f", 0)}, "cat")}, "echo one >f; echo two >>f; cat <f"},
+		{[]sandbox.Step{with(sandbox.Stage{Dir: "sub", Redirects: to(1, ">", "g", 0)}, "echo x"), one("", "cat", "sub/g")}, "(cd sub; echo x >g); cat sub/g"},
+		{[]sandbox.Step{with(sandbox.Stage{Redirects: append(to(1, ">", "h", 0), to(2, ">&", "", 1)...)}, "echo o; echo e >&2"), one("", "cat", "h")}, "(echo o; echo e >&2) >h 2>&1; cat h"},
+		{[]sandbox.Step{with(sandbox.Stage{Redirects: to(2, ">", "/dev/null", 0)}, "echo e >&2; echo o"), with(sandbox.Stage{Redirects: to(3, ">&", "", 1)}, "echo three >&3")}, "(echo e >&2; echo o) 2>/dev/null; echo three 3>&1 >&3"},
+		{[]sandbox.Step{with(sandbox.Stage{Redirects: to(0, "<", "missing", 0)}, "echo no"), one(sandbox.IfFailed, "echo", "failed")}, "{ echo no <missing; } 2>/dev/null || echo failed"},
+	} {
+		dir := workspace(t)
+		if err := os.Mkdir(filepath.Join(dir, "sub"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		r := run(t, open(t, sandbox.Options{Workspace: dir}), sandbox.Command{Steps: test.steps})
+		bash := exec.Command("bash", "-c", test.script)
+		bash.Dir = dir
+		want, _ := bash.Output()
+		got := strings.NewReplacer("start no-such: no such file or directory\n", "", "open "+dir+"/missing: no such file or directory\n", "").Replace(string(r.Output))
+		if got != string(want) || r.Exit != bash.ProcessState.ExitCode() {
+			t.Errorf("%s: exit status %d, output %q; bash says %d, %q", test.script, r.Exit, got, bash.ProcessState.ExitCode(), want)
+		}
+	}
+}
+
+// A redirect is no way to write where the command could not.
+func TestRun_RedirectsStayWithinTheWalls(t *testing.T) {
+	dir := repository(t)
+	s := open(t, sandbox.Options{Workspace: dir})
+	for _, path := range []string{filepath.Join(t.TempDir(), "file"), "/etc/made-by-a-test", "../file", ".git/hooks/pre-commit", ".mcp.json"} {
+		r := run(t, s, sandbox.Command{Steps: []sandbox.Step{{Stages: []sandbox.Stage{{Argv: []string{"echo", "evil"}, Redirects: []sandbox.Redirect{{FD: 1, Op: ">", Path: path}}}}}}})
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(dir, path)
+		}
+		if _, err := os.Lstat(path); err == nil {
+			t.Errorf("%s was made: exit status %d, output %q", path, r.Exit, r.Output)
 		}
 	}
 }
@@ -119,15 +175,20 @@ func TestRun_RefusesCommandsThatMakeNoSense(t *testing.T) {
 	s := open(t, sandbox.Options{})
 	for _, cmd := range []sandbox.Command{
 		{},
-		{Stages: [][]string{{}}},
-		{Stages: [][]string{{""}}},
-		{Stages: [][]string{{"true"}, nil}},
-		{Stages: [][]string{{"echo", "a\x00b"}}},
-		{Stages: [][]string{{"true"}}, Dir: ".."},
-		{Stages: [][]string{{"true"}}, Dir: "/etc"},
-		{Stages: [][]string{{"true"}}, Env: []string{"NAME"}},
-		{Stages: [][]string{{"true"}}, Env: []string{"=x"}},
-		{Stages: [][]string{{"true"}}, Time: -1},
+		{Steps: sandbox.Pipe([][]string{{}}...)},
+		{Steps: sandbox.Pipe([][]string{{""}}...)},
+		{Steps: sandbox.Pipe([][]string{{"true"}, nil}...)},
+		{Steps: sandbox.Pipe([][]string{{"echo", "a\x00b"}}...)},
+		{Steps: []sandbox.Step{{Stages: []sandbox.Stage{{Argv: []string{"true"}, Dir: ".."}}}}},
+		{Steps: []sandbox.Step{{Stages: []sandbox.Stage{{Argv: []string{"true"}, Env: []string{"A"}}}}}},
+		{Steps: []sandbox.Step{{Stages: []sandbox.Stage{{Argv: []string{"true"}, Redirects: []sandbox.Redirect{{FD: 10, Op: ">", Path: "x"}}}}}}},
+		{Steps: []sandbox.Step{{Stages: []sandbox.Stage{{Argv: []string{"true"}, Redirects: []sandbox.Redirect{{FD: 1, Op: "<>", Path: "x"}}}}}}},
+		{Steps: []sandbox.Step{{Stages: []sandbox.Stage{{Argv: []string{"true"}, Redirects: []sandbox.Redirect{{FD: 1, Op: ">"}}}}}}},
+		{Steps: sandbox.Pipe([][]string{{"true"}}...), Dir: ".."},
+		{Steps: sandbox.Pipe([][]string{{"true"}}...), Dir: "/etc"},
+		{Steps: sandbox.Pipe([][]string{{"true"}}...), Env: []string{"NAME"}},
+		{Steps: sandbox.Pipe([][]string{{"true"}}...), Env: []string{"=x"}},
+		{Steps: sandbox.Pipe([][]string{{"true"}}...), Time: -1},
 	} {
 		_, err := s.Run(t.Context(), cmd)
 		wantKind(t, err, sandbox.BadCommand, "")
@@ -336,7 +397,7 @@ func TestRun_NetworkOnlyWhenAsked(t *testing.T) {
 		}
 	}()
 	s := open(t, sandbox.Options{})
-	cmd := sandbox.Command{Stages: [][]string{{"bash", "-c", fmt.Sprintf("cat </dev/tcp/127.0.0.1/%d", l.Addr().(*net.TCPAddr).Port)}}}
+	cmd := sandbox.Command{Steps: sandbox.Pipe([][]string{{"bash", "-c", fmt.Sprintf("cat </dev/tcp/127.0.0.1/%d", l.Addr().(*net.TCPAddr).Port)}}...)}
 	if r := run(t, s, cmd); r.Exit == 0 || strings.Contains(string(r.Output), "hello") {
 		t.Errorf("without the network: exit status %d, output %q", r.Exit, r.Output)
 	}

@@ -117,9 +117,6 @@ func (r *running) run(ctx context.Context, cmd Command, spec inner.Spec) (Result
 			return Result{}, refusal(Broken, Install, "the sandbox did not come up: %s", firstLine(result.Output, strings.TrimPrefix(state, string(inner.Failed))))
 		}
 		result.Exit = -1
-	case len(state) > 1:
-		result.Output = append(result.Output, (strings.TrimPrefix(state[1:], string(inner.Failed)) + "\n")...)
-		result.Exit = c.ProcessState.ExitCode()
 	case result.Ending != Exited:
 		result.Exit = -1
 	default:

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"agentbridge/internal/sandbox/inner"
 )
 
 // Tier is how strong a sandbox is.
@@ -70,12 +72,41 @@ var Defaults = Limits{
 
 // Command is what to run: programs with their arguments, never a line for a shell to take apart; see [Shell] for that.
 type Command struct {
-	Stages   [][]string    // at least one; each one's stdout is the next one's stdin. The first reads an empty stdin
+	Steps    []Step        // at least one, run one after the other as their conditions say; see [Pipe]
 	Dir      string        // in the workspace, relative to it; empty for the workspace itself
 	Env      []string      // NAME=value, added to the few variables that every command has; the last of a name counts
 	ReadOnly bool          // the workspace cannot be changed
 	Network  bool          // the machine's network is there, its loopback services too
 	Time     time.Duration // instead of Limits.Time, if not zero
+}
+
+// A Step is a pipeline of at least one [Stage]: each one's stdout is the next one's stdin, and the first reads an empty stdin. Its exit
+// status is that of the last.
+type Step = inner.Step
+
+// A Stage is one program with its arguments, variables, directory (relative to Command.Dir) and [Redirect]s.
+type Stage = inner.Stage
+
+// A Redirect changes where one descriptor of a stage goes, 0 to 9: Op is "<", ">" or ">>" with a Path, or ">&" with From.
+type Redirect = inner.Redirect
+
+// When is the condition of a step, given the exit status of the last one that ran.
+type When = inner.When
+
+// The conditions.
+const (
+	Always   = inner.Always
+	IfOK     = inner.IfOK
+	IfFailed = inner.IfFailed
+)
+
+// Pipe is the one step of programs joined by pipes.
+func Pipe(argvs ...[]string) []Step {
+	var step Step
+	for _, argv := range argvs {
+		step.Stages = append(step.Stages, Stage{Argv: argv})
+	}
+	return []Step{step}
 }
 
 // Shell is the stage that has a shell run that line: bash where there is one.
@@ -104,7 +135,7 @@ const (
 type Result struct {
 	Tier   Tier
 	Ending Ending
-	Exit   int // of the last stage, 128 and the number for a signal, 126 or 127 if a program could not be started, -1 if it did not end by itself
+	Exit   int // of the last step that ran, 128 and the number for a signal, 126 or 127 if a program could not be started, -1 if it did not end by itself
 
 	// Output is what came on stdout and stderr, in the order it came: any bytes. Of more than Limits.Output it is the first three
 	// quarters and the last quarter; then Omitted bytes are missing at offset Cut.
@@ -228,27 +259,54 @@ func (s *Sandbox) Run(ctx context.Context, cmd Command) (Result, error) {
 }
 
 func (c Command) check() error {
-	if len(c.Stages) == 0 {
+	if len(c.Steps) == 0 {
 		return refusal(BadCommand, "", "no command")
 	}
-	for _, argv := range c.Stages {
-		if len(argv) == 0 || argv[0] == "" {
-			return refusal(BadCommand, "", "a stage of the pipeline is empty")
+	for _, step := range c.Steps {
+		if len(step.Stages) == 0 {
+			return refusal(BadCommand, "", "a pipeline is empty")
 		}
-		if slices.ContainsFunc(argv, func(arg string) bool { return strings.ContainsRune(arg, 0) }) {
-			return refusal(BadCommand, "", "an argument holds a zero byte")
+		for _, stage := range step.Stages {
+			if err := checkStage(stage); err != nil {
+				return err
+			}
 		}
 	}
-	for _, v := range c.Env {
-		if name, _, ok := strings.Cut(v, "="); !ok || name == "" || strings.ContainsRune(v, 0) {
-			return refusal(BadCommand, "", "a variable is not of the form NAME=value")
-		}
+	if err := checkEnv(c.Env); err != nil {
+		return err
 	}
 	if c.Dir != "" && !filepath.IsLocal(filepath.FromSlash(c.Dir)) {
 		return refusal(BadCommand, "", "the directory is not in the workspace")
 	}
 	if c.Time < 0 {
 		return refusal(BadCommand, "", "the time limit is negative")
+	}
+	return nil
+}
+
+func checkStage(stage Stage) error {
+	if len(stage.Argv) == 0 || stage.Argv[0] == "" {
+		return refusal(BadCommand, "", "a stage of the pipeline is empty")
+	}
+	if slices.ContainsFunc(stage.Argv, func(arg string) bool { return strings.ContainsRune(arg, 0) }) {
+		return refusal(BadCommand, "", "an argument holds a zero byte")
+	}
+	if stage.Dir != "" && !filepath.IsLocal(filepath.FromSlash(stage.Dir)) {
+		return refusal(BadCommand, "", "the directory is not in the workspace")
+	}
+	for _, r := range stage.Redirects {
+		if !slices.Contains([]string{"<", ">", ">>", ">&"}, r.Op) || r.FD < 0 || r.FD > 9 || r.From < 0 || r.From > 9 || strings.ContainsRune(r.Path, 0) || (r.Path == "") != (r.Op == ">&") {
+			return refusal(BadCommand, "", "a redirect makes no sense")
+		}
+	}
+	return checkEnv(stage.Env)
+}
+
+func checkEnv(env []string) error {
+	for _, v := range env {
+		if name, _, ok := strings.Cut(v, "="); !ok || name == "" || strings.ContainsRune(v, 0) {
+			return refusal(BadCommand, "", "a variable is not of the form NAME=value")
+		}
 	}
 	return nil
 }

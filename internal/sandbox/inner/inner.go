@@ -25,11 +25,43 @@ const (
 	Failed = 'e'
 )
 
+// When says whether a step runs, given the exit status of the last one that ran.
+type When string
+
+// The conditions.
+const (
+	Always   When = ""       // first, or after ;
+	IfOK     When = "ok"     // after &&
+	IfFailed When = "failed" // after ||
+)
+
+// Step is a pipeline: each stage's stdout is the next one's stdin. Its exit status is that of the last.
+type Step struct {
+	When   When
+	Stages []Stage
+}
+
+// Stage is one program. The first of all may be [Trial], which is this program itself.
+type Stage struct {
+	Argv      []string
+	Env       []string   // NAME=value, added to the command's
+	Dir       string     // relative to the command's; empty for that itself
+	Redirects []Redirect // done in their order, after the pipe's
+}
+
+// Redirect changes where one descriptor of a stage goes.
+type Redirect struct {
+	FD   int    // 0 to 9
+	Op   string // "<", ">" or ">>" with Path, or ">&" with From
+	Path string // relative to the stage's directory
+	From int    // the descriptor that FD becomes a copy of
+}
+
 // Spec says what the command is and what it may do.
 type Spec struct {
-	Stages [][]string // a pipeline of at least one program with its arguments; the first may be [Trial], for this program itself
-	Env    []string   // the whole environment, as NAME=value
-	Dir    string     // the working directory, absolute
+	Steps []Step   // one after the other
+	Env   []string // the whole environment, as NAME=value
+	Dir   string   // the working directory, absolute
 
 	Read    []string // files beneath these may be read and executed
 	Write   []string // files beneath these may be made, changed, renamed and removed, too

@@ -64,7 +64,7 @@ func landlock(spec *Spec) error {
 			}
 		}
 	}
-	if spec.Stages[0][0] == Trial {
+	if spec.Steps[0].Stages[0].Argv[0] == Trial {
 		// It lies outside the walls, so no path above leads there.
 		if err := beneath(int(fd), SelfFD, (unix.LANDLOCK_ACCESS_FS_EXECUTE|unix.LANDLOCK_ACCESS_FS_READ_FILE)&attr.Handled_access_fs); err != nil {
 			return wrap("landlock for a trial", err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -40,14 +41,7 @@ func step() {
 	if _, err := status.WriteString(string(Ready)); err != nil {
 		os.Exit(126) // nobody listens, so nobody would hear how it ends
 	}
-	if len(spec.Stages) == 1 {
-		fail(become(spec.Stages[0], spec.Env))
-	}
-	code, err := pipeline(spec)
-	if err != nil {
-		fail(err)
-	}
-	os.Exit(code)
+	os.Exit(sequence(spec))
 }
 
 func readSpec() (*Spec, error) {
@@ -59,11 +53,11 @@ func readSpec() (*Spec, error) {
 	if err := json.Unmarshal(text, spec); err != nil {
 		return nil, wrap("read what to run", err)
 	}
-	if len(spec.Stages) == 0 {
+	if len(spec.Steps) == 0 {
 		return nil, errors.New("nothing to run")
 	}
-	for _, argv := range spec.Stages {
-		if len(argv) == 0 {
+	for _, step := range spec.Steps {
+		if len(step.Stages) == 0 || slices.ContainsFunc(step.Stages, func(s Stage) bool { return len(s.Argv) == 0 }) {
 			return nil, errors.New("an empty command in the pipeline")
 		}
 	}
@@ -111,63 +105,6 @@ func limit(spec *Spec) error {
 		return wrap("forbid core files", err)
 	}
 	return nil
-}
-
-// become replaces this process. It returns only if that failed.
-func become(argv, env []string) error {
-	path, argv, err := find(argv, env)
-	if err != nil {
-		return err
-	}
-	if err := syscall.Exec(path, argv, env); err != nil {
-		return &os.PathError{Op: "start", Path: argv[0], Err: err}
-	}
-	return nil
-}
-
-// pipeline runs the stages joined by pipes, as a shell would, and gives the exit status of the last.
-func pipeline(spec *Spec) (int, error) {
-	// Other threads of this process gave up less than the stages did, so its memory must not be theirs to see.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return 0, wrap("hide this process", err)
-	}
-	var stages []*os.Process
-	in := os.Stdin
-	for i, argv := range spec.Stages {
-		path, argv, err := find(argv, spec.Env)
-		if err != nil {
-			return 0, err
-		}
-		out, next := os.Stdout, (*os.File)(nil)
-		if i < len(spec.Stages)-1 {
-			if next, out, err = os.Pipe(); err != nil {
-				return 0, wrap("join the pipeline", err)
-			}
-		}
-		p, err := os.StartProcess(path, argv, &os.ProcAttr{Env: spec.Env, Files: []*os.File{in, out, os.Stderr}})
-		if err != nil {
-			return 0, &os.PathError{Op: "start", Path: argv[0], Err: errors.Unwrap(err)}
-		}
-		stages = append(stages, p)
-		in.Close()
-		if out != os.Stdout {
-			out.Close()
-		}
-		in = next
-	}
-	os.Stdout.Close()
-	code := 0
-	for _, p := range stages {
-		state, err := p.Wait()
-		if err != nil {
-			return 0, wrap("wait for the pipeline", err)
-		}
-		code = state.ExitCode()
-		if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-			code = 128 + int(ws.Signal())
-		}
-	}
-	return code, nil
 }
 
 // find gives the file that argv[0] names, by the PATH of env where it has no slash, as execvp does.
