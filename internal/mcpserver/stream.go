@@ -14,7 +14,7 @@ const keepAliveEvery = 15 * time.Second
 // went out and whether it did.
 type stream struct {
 	http.ResponseWriter
-	flush  func() error
+	conn   *http.ResponseController
 	holds  func() bool // whether what is written now is an answer that must be known to have gone out
 	nearly func() bool // called when all but its last byte was written; false: the client went away
 	clean  func(status int, p []byte) []byte
@@ -31,7 +31,7 @@ type stream struct {
 }
 
 func newStream(w http.ResponseWriter, holds, nearly func() bool, clean func(int, []byte) []byte) *stream {
-	s := &stream{ResponseWriter: w, flush: http.NewResponseController(w).Flush, holds: holds, nearly: nearly, clean: clean}
+	s := &stream{ResponseWriter: w, conn: http.NewResponseController(w), holds: holds, nearly: nearly, clean: clean}
 	s.beat = time.AfterFunc(keepAliveEvery, s.keepAlive)
 	return s
 }
@@ -49,6 +49,7 @@ func (s *stream) close() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
+	s.conn.SetWriteDeadline(time.Time{}) // the connection may be used again
 	return s.whole
 }
 
@@ -132,15 +133,26 @@ func neverBuffered(h http.Header) {
 	h.Set("X-Accel-Buffering", "no")
 }
 
+// slowest is how many bytes a second a client reads at least. One that reads slower, or not at all, is not there; what it was given comes
+// again.
+const slowest = 16 << 10
+
 func (s *stream) put(p []byte) (int, error) {
+	s.within(len(p))
 	n, err := s.ResponseWriter.Write(p)
 	s.wrote = time.Now()
 	s.failed = s.failed || err != nil
 	return n, err
 }
 
+// within bounds how long so many bytes may take, where the transport can.
+func (s *stream) within(n int) {
+	s.conn.SetWriteDeadline(time.Now().Add(keepAliveEvery + time.Duration(n/slowest)*time.Second))
+}
+
 func (s *stream) flushed() error {
-	err := s.flush()
+	s.within(0)
+	err := s.conn.Flush()
 	s.failed = s.failed || err != nil
 	return err
 }
