@@ -80,7 +80,7 @@ func (p *program) keepalive(ctx context.Context, server, command, thread string)
 		return err
 	}
 	if hub != nil {
-		o.From = hub
+		o.From, o.Name = hub, p.bearerName()
 	} else {
 		opened, err := p.openAt(ctx, conf, fresh)
 		if err != nil {

@@ -96,7 +96,7 @@ func (p *program) mcpAtHub(ctx context.Context, conf *config, hub *agent.Hub, ch
 	alone, release := p.shareName(conf)
 	defer release()
 	return agent.RunRemote(ctx, agent.RemoteRun{
-		Remote: remote, Server: server, Name: p.as, Alone: alone, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log,
+		Remote: remote, Server: server, Name: p.bearerName(), Alone: alone, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log,
 		Say: func(line string) { p.tell("%s", masked(line)) },
 	})
 }
@@ -119,6 +119,15 @@ func (p *program) mcpHub(conf *config) (*agent.Hub, error) {
 		return nil, err
 	}
 	return p.hub(conf)
+}
+
+// bearerName is whose token it must be that goes to a hub; empty: anybody's. What lies on this machine under a name may be called
+// otherwise at the hub; who gives a token and a name may have mixed them up.
+func (p *program) bearerName() string {
+	if os.Getenv(tokenVariable) == "" {
+		return ""
+	}
+	return p.as
 }
 
 // shareName locks the agent's name for the life of this process, shared with others that are the same agent, and gives what reports
