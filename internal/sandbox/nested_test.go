@@ -32,20 +32,20 @@ func TestRun_RepositoriesThatACommandMakesAreDisarmed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := repository(t)
 			s := open(t, sandbox.Options{Workspace: dir})
-			notes := ""
+			var notes strings.Builder
 			for _, script := range scripts {
 				r := run(t, s, sh(strings.ReplaceAll(script, "%s", "inner")))
 				if r.Exit != 0 {
 					t.Fatalf("exit status %d: %s", r.Exit, r.Output)
 				}
-				notes += strings.Join(r.Notes, "\n")
+				notes.WriteString(strings.Join(r.Notes, "\n"))
 			}
 			exec.Command("git", "-C", dir, "status").Run()
 			if _, err := os.Stat(filepath.Join(dir, "ran")); err == nil {
 				t.Error("git status ran what a command left")
 			}
-			if !strings.Contains(notes, "inner/.git is now inner/.git.disarmed") {
-				t.Errorf("notes %q, want what was disarmed", notes)
+			if !strings.Contains(notes.String(), "inner/.git is now inner/.git.disarmed") {
+				t.Errorf("notes %q, want what was disarmed", notes.String())
 			}
 		})
 	}
