@@ -139,10 +139,20 @@ func once[R any](ctx context.Context, r *Remote, t trial) (res R, maybe bool, er
 	case err != nil:
 		return res, maybe, err
 	case answer.Error != nil:
+		if _, known := bridge.Codes[answer.Error.Code]; !known {
+			return res, true, strange()
+		}
 		// An answer of "unavailable" says that nobody knows.
-		return res, answer.Error.Code == bridge.Unavailable, answer.Error
+		return res, answer.Error.Code == bridge.Unavailable, spoken(*answer.Error)
 	}
-	return res, false, json.Unmarshal(answer.Result, &res)
+	if err := json.Unmarshal(answer.Result, &res); err != nil { // not shown: it may show a piece of a text
+		return res, true, strange()
+	}
+	return res, false, nil
+}
+
+func strange() error {
+	return bridge.Errorf(bridge.Invalid, "the hub's answer cannot be understood").WithHint("the agentbridge of the hub and that of the agent should be of one version")
 }
 
 // post sends a request and reads its answer.

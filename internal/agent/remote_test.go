@@ -505,3 +505,60 @@ func TestRemote_FollowersOfAConversationHearOfIt(t *testing.T) {
 		})
 	}
 }
+
+func TestRemote_WhatNoHubSaysIsRefused(t *testing.T) {
+	for what, says := range map[string]string{
+		"no answer":        `{}`,
+		"half of one":      `{"result":{"seq":`,
+		"another shape":    `{"result":{"seq":"one"}}`,
+		"an unknown code":  `{"error":{"code":"fine","message":"x"}}`,
+		"a colourful text": `{"error":{"code":"denied","message":"\u001b[31mred\u0007","hint":"\n\nmore"}}`,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newTown(t)
+			w.serve(answer(200, "application/json", says), func() {})
+			defer w.stop()
+			_, err := w.far(w.token).Send(w.ctx, bridge.Caller{}, bridge.SendRequest{Message: "x"})
+			e := bridge.AsError(err)
+			if err == nil || e.Hint == "" || e.Code == bridge.Internal || strings.ContainsAny(e.Text(), "\x1b\x07") || bridge.Codes[e.Code].Exit == 0 {
+				t.Errorf("%s: %v, hint %q", what, err, e.Hint)
+			}
+		})
+	}
+}
+
+// Whoever works from a shell is not missed between two commands, and a process that vanished is.
+func TestRemote_TheEndOfAVerbAlarmsNobody(t *testing.T) {
+	for _, passing := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newTown(t)
+			w.startAll()
+			defer w.stop()
+			stop := sweeping(w.svc)
+			defer stop()
+			if err := w.svc.Heartbeat(w.ctx, w.beta, bridge.Pulse{End: true}); err != nil { // that it was on the hub's machine is over
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Minute)
+			if _, err := w.svc.Check(w.ctx, w.alpha, bridge.CheckRequest{}); err != nil {
+				t.Fatal(err)
+			}
+			far := w.far(w.token)
+			if _, err := far.Send(w.ctx, bridge.Caller{Passing: passing}, bridge.SendRequest{Message: "x"}); err != nil {
+				t.Fatal(err)
+			}
+			far.client.CloseIdleConnections()
+			if _, err := w.svc.Check(w.ctx, w.alpha, bridge.CheckRequest{}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Minute)
+			got, err := w.svc.Check(w.ctx, w.alpha, bridge.CheckRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if missed := len(got.Messages) > 0; missed == passing {
+				t.Errorf("passing %t: told %+v", passing, got.Messages)
+			}
+		})
+	}
+}

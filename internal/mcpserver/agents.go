@@ -166,7 +166,6 @@ func (s *Server) Agents() http.Handler {
 			s.turnAway(w, err)
 			return
 		}
-		defer s.hub.Attend(caller)() // an open request is a heartbeat
 		var q AgentCall
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)) // to its end, by which time-outs of bodies are over
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -178,6 +177,7 @@ func (s *Server) Agents() http.Handler {
 			return
 		}
 		caller.Passing = q.Passing
+		defer s.hub.Attend(caller)() // an open request is a heartbeat
 		s.serveAgent(w, r, caller, q)
 	})
 }
