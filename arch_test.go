@@ -31,7 +31,7 @@ var rooms = map[string][]string{
 	"internal/mcpserver":      {"internal/bridge"},
 	"internal/agent":          {"internal/bridge", "internal/mcpserver"},
 	"internal/clients":        {"internal/agent", "internal/bridge"},
-	"internal/creds":          {"internal/agent"},
+	"internal/creds":          {"internal/agent", "internal/bridge"},
 	"internal/daemon":         {"internal/bridge", "internal/sandbox", "internal/snapshot"},
 	"internal/bridge":         {"internal/audit", "internal/redact", "internal/policy"},
 	"internal/sqlite":         {"internal/bridge", "internal/audit"},

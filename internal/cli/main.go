@@ -172,7 +172,7 @@ From a shell:      agentbridge create --as alpha --role lead --partner beta=test
 	}
 	add("run", "Run:", p.demoCommand(), p.mcpCommand(), p.serveCommand(), p.watchdogCommand(), p.keepaliveCommand())
 	add("agent", "An agent's tools, from a shell:", p.createCommand(), p.inviteCommand(), p.joinCommand(), p.sendCommand(),
-		p.checkCommand(), p.setStatusCommand(), p.partnersCommand(), p.taskCommand())
+		p.checkCommand(), p.setStatusCommand(), p.partnersCommand(), p.taskCommand(), p.credsCommand())
 	add("person", "For the person in charge:", p.statusCommand(), p.listCommand(), p.showCommand(), p.tailCommand(), p.sayCommand(),
 		p.extendCommand(), p.closeCommand(), p.pauseCommand(), p.resumeCommand(), p.revokeCommand(), p.exportCommand(), p.cleanupCommand())
 	add("clients", "Your clients:", p.installCommand(), p.uninstallCommand(), p.doctorCommand(), p.hookCommand())
