@@ -4,11 +4,15 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 )
 
 // revision judges what git may take for a revision or for a path: it must be harmless as both.
 func (c *check) revision(text string) error {
+	if text == "/dev/null" {
+		return refuse("with /dev/null git compares files outside of the repository, too", "git show COMMIT:FILE shows a file")
+	}
 	if path.IsAbs(text) || strings.HasPrefix(text, "..") && strings.Contains(text, "/") {
 		return c.path(text, pathKind)
 	}
@@ -21,8 +25,11 @@ func (c *check) revision(text string) error {
 			return refuse("%s is not shown in safe mode: %s", "restricted mode shows it, if a person approves", text, why)
 		}
 	}
-	return nil
+	return c.scene.inside(text, path.Join(c.scene.dir, text))
 }
+
+// signed are the placeholders that make git run gpg, with what may stand before them.
+var signed = regexp.MustCompile(`%[-+ ]?G`)
 
 // logFormat refuses formats that make git run gpg, and names that the repository's configuration can give a meaning.
 func logFormat(text string) error {
@@ -31,7 +38,7 @@ func logFormat(text string) error {
 		format, custom = strings.CutPrefix(text, "tformat:")
 	}
 	switch {
-	case strings.Contains(format, "%G"):
+	case signed.MatchString(format):
 		return refuse("%%G runs the program that checks signatures", "leave it out")
 	case custom || strings.Contains(format, "%"):
 		return nil

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"mvdan.cc/sh/v3/syntax"
 )
@@ -15,6 +16,9 @@ func (p *Policy) judge(mode Mode, file *syntax.File, files fs.FS) Decision {
 	d := Decision{Verdict: Allow, Mode: mode}
 	var read reader
 	err := read.file(file)
+	if err == nil {
+		err = (&check{Policy: p, mode: mode, scene: scene{files: files}}).path(read.dir, pathKind)
+	}
 	if err == nil {
 		err = scene{files, read.dir}.linkless()
 	}
@@ -135,23 +139,23 @@ func (c *check) redirect(r Redirect) error {
 
 // lists says whether a command prints names of files in the workspace, and nothing else.
 func (m *match) lists() bool {
-	if m.rule.Style == "find" {
+	switch {
+	case m.rule.Style == "find":
 		return !slices.ContainsFunc(m.flags, func(f string) bool { return slices.Contains([]string{"-printf", "-exec", "-ls"}, f) })
+	case m.rule.Lists == "always":
+		return m.plain()
 	}
-	for _, f := range m.rule.lists {
-		if f == "always" || slices.Contains(m.flags, f) {
-			return true
-		}
-	}
-	return false
+	return m.plain() && slices.ContainsFunc(m.flags, func(f string) bool { return slices.Contains(m.rule.lists, f) })
 }
 
 // filters says whether a command passes on some lines of its input, unchanged.
 func (m *match) filters() bool {
-	if m.rule.Filters == "" || m.paths > 0 {
-		return false
-	}
-	return !slices.ContainsFunc(m.flags, func(f string) bool { return !slices.Contains(m.rule.filters, f) })
+	return m.rule.Filters && m.paths == 0 && m.plain()
+}
+
+// plain says whether all flags leave what is printed as it is.
+func (m *match) plain() bool {
+	return !slices.ContainsFunc(m.flags, func(f string) bool { return !slices.Contains(m.rule.plain, f) && !slices.Contains(m.rule.lists, f) })
 }
 
 // inside refuses a path that a link leads out of the workspace. What is not there harms nobody.
@@ -159,7 +163,7 @@ func (s scene) inside(text, below string) error {
 	if s.files == nil || strings.ContainsAny(below, "*?") || below == "" {
 		return nil
 	}
-	if _, err := fs.Stat(s.files, path.Clean(below)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) {
+	if _, err := fs.Stat(s.files, path.Clean(below)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, syscall.ENOTDIR) {
 		return refuse("%s cannot be looked at inside the workspace: a link may lead out of it", "name something in the workspace", text)
 	}
 	return nil

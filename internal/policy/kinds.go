@@ -124,6 +124,9 @@ func (c *check) path(text string, k kind) error {
 		return nil
 	}
 	const hint = "name something in the workspace"
+	if c.mode == Safe && text[0] == '@' {
+		return refuse("%s is a list of arguments to some programs", "write ./"+text, text)
+	}
 	below := text
 	switch {
 	case path.IsAbs(text):

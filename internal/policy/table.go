@@ -30,7 +30,8 @@ type Rule struct {
 	After   string // flags put in behind Words
 	Fed     bool   // whatever its arguments are, it neither writes nor runs: xargs may fill them in
 	Lists   string // flags with which it prints names of files in the workspace; "always" if it does without
-	Filters string // flags with which it passes on some lines of its input, as they are
+	Filters bool   // it passes on some lines of its input, as they are
+	Plain   string // flags with which what it lists or passes on is still only that
 	Reason  string // what it does, for the person who approves
 }
 
@@ -171,7 +172,7 @@ type rule struct {
 	instead       []string
 	needs         []string
 	lists         []string
-	filters       []string
+	plain         []string
 	after         []string
 	guard         guard
 }
@@ -221,7 +222,7 @@ func (t *tables) compile(r Rule) (*rule, error) {
 	for _, list := range []struct {
 		to   *[]string
 		from string
-	}{{&c.instead, r.Instead}, {&c.needs, r.Needs}, {&c.lists, r.Lists}, {&c.filters, r.Filters}, {&c.after, r.After}} {
+	}{{&c.instead, r.Instead}, {&c.needs, r.Needs}, {&c.lists, r.Lists}, {&c.plain, r.Plain}, {&c.after, r.After}} {
 		*list.to = strings.Fields(list.from)
 	}
 	if r.Guard != "" {
