@@ -18,16 +18,17 @@ import (
 
 // bubblewrap runs commands in namespaces of their own.
 type bubblewrap struct {
-	options Options
-	nested  *nested
-	program string
-	self    *os.File // this program, opened at the start: an update may replace the file
-	fixed   []string // the arguments that are the same for every command
-	visible []string // what can be read besides the workspace
-	path    string   // PATH
-	home    string
-	cgroup  string // delegated, or empty
-	lacking string // why no cgroup
+	options  Options
+	nested   *nested
+	settings *gitSettings
+	program  string
+	self     *os.File // this program, opened at the start: an update may replace the file
+	fixed    []string // the arguments that are the same for every command
+	visible  []string // what can be read besides the workspace
+	path     string   // PATH
+	home     string
+	cgroup   string // delegated, or empty
+	lacking  string // why no cgroup
 
 	accounts []account
 }
@@ -70,7 +71,7 @@ func openBubblewrap(o Options) (box, error) {
 	if err != nil {
 		return nil, fmt.Errorf("this program cannot open itself: %s", cause(err))
 	}
-	b := &bubblewrap{options: o, nested: newNested(o.Workspace), program: program, self: self}
+	b := &bubblewrap{options: o, nested: newNested(o.Workspace), settings: &gitSettings{root: o.Workspace}, program: program, self: self}
 	b.cgroup, b.lacking = findCgroup(o.Cgroup)
 	b.compose()
 	return b, nil
@@ -225,7 +226,7 @@ func (b *bubblewrap) run(ctx context.Context, cmd Command) (Result, error) {
 	g := new(guard)
 	if !cmd.ReadOnly {
 		var err error
-		if g, err = newGuard(ctx, b.options, b.nested); err != nil {
+		if g, err = newGuard(ctx, b.options, b.nested, b.settings); err != nil {
 			return Result{}, err
 		}
 		defer g.release()

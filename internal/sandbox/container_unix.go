@@ -21,11 +21,12 @@ import (
 
 // container runs commands in a container of Docker or Podman. Its walls are the engine's; what is asked of it is in arguments.
 type container struct {
-	options Options
-	nested  *nested
-	engine  string // the program
-	name    string
-	server  string // its version
+	options  Options
+	nested   *nested
+	settings *gitSettings
+	engine   string // the program
+	name     string
+	server   string // its version
 }
 
 // openContainer opens the tier of that engine, if it answers and has the image: nothing is downloaded here.
@@ -52,7 +53,7 @@ func openContainer(engine string) func(Options) (box, error) {
 		if exec.CommandContext(ctx, program, "image", "inspect", o.Image).Run() != nil {
 			return nil, fmt.Errorf("%s has no image %s", engine, o.Image)
 		}
-		return &container{options: o, nested: newNested(o.Workspace), engine: program, name: engine, server: strings.TrimSpace(string(version))}, nil
+		return &container{options: o, nested: newNested(o.Workspace), settings: &gitSettings{root: o.Workspace}, engine: program, name: engine, server: strings.TrimSpace(string(version))}, nil
 	}
 }
 
@@ -64,7 +65,7 @@ func (c *container) run(ctx context.Context, cmd Command) (Result, error) {
 	g := new(guard)
 	if !cmd.ReadOnly {
 		var err error
-		if g, err = newGuard(ctx, c.options, c.nested); err != nil {
+		if g, err = newGuard(ctx, c.options, c.nested, c.settings); err != nil {
 			return Result{}, err
 		}
 		defer g.release()

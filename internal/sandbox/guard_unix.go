@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,7 +37,7 @@ const placeholder = unix.S_ISVTX | 0o555
 // sameDir is what the file commondir says where a repository is its own common directory: nothing new, but then it is there.
 const sameDir = ".\n"
 
-func newGuard(ctx context.Context, o Options, n *nested) (_ *guard, err error) {
+func newGuard(ctx context.Context, o Options, n *nested, settings *gitSettings) (_ *guard, err error) {
 	g := &guard{root: o.Workspace}
 	defer func() {
 		if err != nil {
@@ -49,7 +48,7 @@ func newGuard(ctx context.Context, o Options, n *nested) (_ *guard, err error) {
 		return nil, err
 	}
 	named := make(chan []string, 1)
-	go func() { named <- executedByGit(ctx, o.Workspace) }() // it takes about as long as the rest
+	go func() { named <- settings.executed(ctx) }() // it takes about as long as the rest
 	names := slices.Concat(Protected, o.Protect)
 	for _, name := range ProtectedIfThere {
 		if exists(filepath.Join(o.Workspace, name)) {
@@ -310,34 +309,6 @@ func absolute(path, dir string) string {
 		return path
 	}
 	return filepath.Join(dir, path)
-}
-
-// executedByGit are the files and directories of the workspace that git's settings name for itself: hooks in another place, and
-// settings that include others.
-func executedByGit(ctx context.Context, root string) (names []string) {
-	add := func(path string) {
-		if strings.HasPrefix(path, "~") {
-			return // a home, which is not in a workspace
-		}
-		if rel, err := filepath.Rel(root, absolute(path, root)); err == nil && filepath.IsLocal(rel) && rel != "." && rel != ".git" && !strings.HasPrefix(rel, ".git/") {
-			names = append(names, rel)
-		}
-	}
-	cmd := exec.CommandContext(ctx, "git", "-C", root, "config", "--list", "--show-origin", "-z")
-	out, err := cmd.Output()
-	if err != nil {
-		return nil // no git, or no repository
-	}
-	fields := strings.Split(string(out), "\x00")
-	for i := 0; i+1 < len(fields); i += 2 {
-		if file, ok := strings.CutPrefix(fields[i], "file:"); ok {
-			add(file)
-		}
-		if path, ok := strings.CutPrefix(fields[i+1], "core.hookspath\n"); ok && path != "" {
-			add(path)
-		}
-	}
-	return names
 }
 
 // release removes the placeholders, unless another command still needs them. It never removes what holds anything.

@@ -314,6 +314,30 @@ func TestRun_GitWorks(t *testing.T) {
 	}
 }
 
+// What git's settings name is looked up anew once they change, wherever they are.
+func TestRun_SettingsThatChangeAreHeeded(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", "")
+	dir := repository(t)
+	write(t, filepath.Join(dir, "one", "pre-commit"), "original\n")
+	write(t, filepath.Join(dir, "two", "pre-commit"), "original\n")
+	s := open(t, sandbox.Options{Workspace: dir, Home: home})
+	try := func(want string) {
+		t.Helper()
+		if r := run(t, s, sh("for d in one two; do (echo x >>$d/pre-commit) 2>/dev/null && echo $d; done; echo")); string(r.Output) != want+"\n" {
+			t.Errorf("written are %q, want %q", r.Output, want)
+		}
+	}
+	try("one\ntwo\n")
+	git(t, dir, "config", "core.hooksPath", "one")
+	try("two\n")
+	git(t, dir, "config", "--unset", "core.hooksPath")
+	try("one\ntwo\n")
+	git(t, dir, "config", "--global", "core.hooksPath", "two")
+	try("one\n")
+}
+
 func TestRun_GitWorksInALinkedWorktree(t *testing.T) {
 	main := repository(t)
 	dir := filepath.Join(workspace(t), "linked")
