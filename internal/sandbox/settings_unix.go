@@ -55,7 +55,7 @@ func (g *gitSettings) executed(ctx context.Context) []string {
 			return g.names
 		}
 	}
-	files := []string{filepath.Join(g.root, ".git"), filepath.Join(g.root, ".git", "config"), "/etc/gitconfig"}
+	files := []string{filepath.Join(g.root, ".git", "config"), "/etc/gitconfig"}
 	if home, err := os.UserHomeDir(); err == nil {
 		files = append(files, filepath.Join(home, ".gitconfig"), filepath.Join(home, ".config", "git", "config"))
 	}
