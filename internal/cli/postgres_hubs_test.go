@@ -220,3 +220,83 @@ func TestHubs_OnPostgreSQLAreOneBridge(t *testing.T) {
 		}
 	}
 }
+
+// An agent of another machine joins through the one address, and its own process keeps to it while hubs come and go behind it.
+func TestHubs_OnPostgreSQLServeRemoteAgents(t *testing.T) {
+	first, second := hubsOn(t, freshSchema(t))
+	f := &front{}
+	one := httptest.NewServer(f)
+	t.Cleanup(one.Close)
+	start := func(p workload.Program) *workload.Hub {
+		t.Helper()
+		hub, err := p.Serve(t.Context(), workload.Anywhere, "--url", one.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(hub.Kill)
+		return hub
+	}
+	a := start(first)
+	ring, err := os.ReadFile(filepath.Join(first.Data, keyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(second.Data, keyFile), ring, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := start(second)
+	f.set(a, b)
+
+	out, err := first.Command("create", "--as", "alpha", "--role", "lead", "--partner", "beta=tester", "--json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made bridge.CreateResult
+	if err := json.Unmarshal(out, &made); err != nil {
+		t.Fatal(err)
+	}
+	far := workload.Program{Path: "agentbridge", Data: t.TempDir(), Stderr: t.Output()}
+	join := far.Command("join", "--as", "beta")
+	join.Stdin = strings.NewReader(made.Invites[0].Code)
+	if err := join.Run(); err != nil {
+		t.Fatal(err)
+	}
+	beta, err := far.Play(t.Context(), "beta")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 24 {
+		switch i {
+		case 8:
+			f.set(b)
+			a.Kill()
+		case 16:
+			a = start(first)
+			f.set(a)
+			if err := b.Stop(); err != nil {
+				t.Errorf("a hub ended with %v", err)
+			}
+		}
+		text := fmt.Sprintf("message %d", i)
+		if err := first.Command("send", "--as", "alpha", "--key", text, text).Run(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := beta.Check(t.Context(), 60)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Messages) != 1 || got.Messages[0].Seq != int64(i+1) || !strings.Contains(got.Messages[0].Text, text) {
+			t.Fatalf("after message %d beta has %+v", i, got.Messages)
+		}
+	}
+	if _, err := beta.Check(t.Context(), 0); err != nil { // acks the last
+		t.Fatal(err)
+	}
+	if err := beta.Leave(); err != nil {
+		t.Errorf("beta leaves: %v", err)
+	}
+	state, err := first.Command("partners", "--as", "alpha", "--json").Output()
+	if err != nil || bytes.Contains(state, []byte(`"state":"stored"`)) {
+		t.Errorf("after all was read, partners says %s, %v", state, err)
+	}
+}
