@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +22,8 @@ type post struct {
 	going   bool
 	done    sync.WaitGroup
 
-	conn *conn // of the goroutine that is going
+	quit chan struct{} // closed when nobody waits for hints any more
+	conn *conn         // of the goroutine that is going
 }
 
 // send has a hint sent to every other process.
@@ -53,24 +55,37 @@ func (s *Store) deliver() {
 		if len(pending) == 0 {
 			return
 		}
-		if err := s.notify(pending); err != nil {
-			s.opts.Logger.Warn("hints to other hubs are late", "error", failure("notify", err))
+		err := s.notify(pending)
+		if err == nil {
+			continue
+		}
+		s.opts.Logger.Warn("hints to other hubs are late", "error", failure("notify", err))
+		p.mu.Lock()
+		if p.pending == nil {
+			p.pending = pending
+		} else {
+			maps.Copy(p.pending, pending)
+		}
+		p.mu.Unlock()
+		select {
+		case <-p.quit: // who listens finds that this process is gone, and wakes all
+			return
+		case <-time.After(time.Second):
 		}
 	}
 }
 
-// notify sends hints in one trip, and once more where the connection was lost. A hint that is lost all the same went down with the
-// server, and whoever listens wakes all when it is back.
+// notify sends hints in one trip, and once more where the connection was lost.
 func (s *Store) notify(pending map[topic]bool) (err error) {
-	calls := []*call{{sql: `BEGIN`}, {sql: `SET LOCAL synchronous_commit = off`}}
-	for _, text := range payloads(string(s.self.name), pending) {
-		calls = append(calls, &call{sql: `SELECT pg_notify($1, $2)`, args: encode([]any{s.at.channel(), text})})
+	calls := []*call{
+		{sql: `BEGIN`},
+		{sql: `SET LOCAL synchronous_commit = off`}, // a hint need not be on disk
+		{sql: `SELECT pg_notify($1, $2)`, args: encode([]any{s.at.channel(), payload(string(s.self.name), pending)})},
+		{sql: `COMMIT`},
 	}
-	calls = append(calls, &call{sql: `COMMIT`})
 	for range 2 {
 		if s.post.conn == nil {
 			if s.post.conn, err = s.at.dial(background); err != nil {
-				time.Sleep(longestPause) // the updates are not through either
 				continue
 			}
 		}
@@ -83,24 +98,18 @@ func (s *Store) notify(pending map[topic]bool) (err error) {
 	return err
 }
 
-// payloads puts topics into as few notifications as hold them: the sender's name, then the topics.
-func payloads(from string, topics map[topic]bool) (texts []string) {
+// payload says hints in one notification: the sender's name, then the topics.
+func payload(from string, topics map[topic]bool) string {
 	var b strings.Builder
+	b.WriteString(from)
 	for t := range topics {
 		word := " " + t.String()
-		if b.Len() > 0 && b.Len()+len(word) > letter {
-			texts = append(texts, b.String())
-			b.Reset()
-		}
-		if b.Len() == 0 {
-			b.WriteString(from)
+		if b.Len()+len(word) > letter {
+			return from + " " + anyTopic // for hundreds of topics, everybody looks
 		}
 		b.WriteString(word)
 	}
-	if len(texts) > 0 {
-		return []string{from + " " + anyTopic} // for hundreds of topics, everybody looks
-	}
-	return append(texts, b.String())
+	return b.String()
 }
 
 // read takes a notification apart. One that cannot be read is for everybody.
@@ -118,6 +127,7 @@ func read(payload string) (from string, topics []topic, all bool) {
 
 // close waits until what was pending is sent.
 func (p *post) close() {
+	close(p.quit)
 	p.done.Wait()
 	if p.conn != nil {
 		_ = p.conn.close()

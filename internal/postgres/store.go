@@ -71,7 +71,7 @@ func prepare(dsn string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{at: at, opts: opts, pool: newPool(at), self: process{name: newName()}}, nil
+	return &Store{at: at, opts: opts, pool: newPool(at), self: process{name: newName()}, post: post{quit: make(chan struct{})}}, nil
 }
 
 // open makes the schema, in a transaction that locks others out, so that of many processes that start at once one makes it.
