@@ -36,8 +36,16 @@ func scanConversation(r *row) bridge.Conversation {
 }
 
 func (t *tx) Conversation(id bridge.ConversationID) (bridge.Conversation, error) {
-	return one(t, "read a conversation", scanConversation, `SELECT `+conversationColumns+` FROM conversations WHERE id = $1`, string(id))
+	if found, known := t.ahead.conversation(id); known && t.lost == nil {
+		if len(found) == 0 {
+			return bridge.Conversation{}, bridge.Errorf(bridge.NotFound, "read a conversation: there is none")
+		}
+		return found[0], nil
+	}
+	return one(t, "read a conversation", scanConversation, readConversation, string(id))
 }
+
+const readConversation = `SELECT ` + conversationColumns + ` FROM conversations WHERE id = $1`
 
 func (t *tx) Conversations() ([]bridge.Conversation, error) {
 	return many(t, "list conversations", scanConversation, `SELECT `+conversationColumns+` FROM conversations ORDER BY created_at DESC NULLS LAST, id DESC`)
@@ -50,6 +58,7 @@ func (t *tx) DueConversations(until time.Time, limit int) ([]bridge.Conversation
 
 // PutConversation is on the way of every send, where what the indexes hold stays as it is: then the server leaves them alone.
 func (t *tx) PutConversation(c bridge.Conversation) error {
+	t.ahead.wrote(c.ID, true, false)
 	return t.exec("put a conversation", `
 		INSERT INTO conversations (`+conversationColumns+`) VALUES
 			($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
@@ -64,6 +73,7 @@ func (t *tx) PutConversation(c bridge.Conversation) error {
 }
 
 func (t *tx) EraseConversation(id bridge.ConversationID) error {
+	t.ahead.wrote(id, true, true)
 	for _, sql := range []string{
 		`DELETE FROM members WHERE conversation = $1`,
 		`DELETE FROM invites WHERE conversation = $1`,

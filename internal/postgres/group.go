@@ -108,6 +108,7 @@ type turn struct {
 	c       *conn
 	now     time.Time
 	epoch   time.Time
+	ahead   ahead
 	careful bool
 }
 
@@ -154,10 +155,13 @@ func (t *turn) take() error {
 	var version int64
 	read := call{sql: readVersion, each: func(r *row) { version = r.int() }}
 	tell := call{sql: clock, each: func(r *row) { t.now = r.time() }}
-	_, err := t.c.trip(&call{sql: `BEGIN`}, &read, &lock, &tell)
+	after := append([]*call{&tell}, t.ahead.calls(t.q.scope)...)
+	_, err := t.c.trip(append([]*call{{sql: `BEGIN`}, &read, &lock}, after...)...)
 	if err == nil && lock.rows == 0 {
+		t.ahead = ahead{} // it was read without the lock
+		after = append([]*call{&tell}, t.ahead.calls(t.q.scope)...)
 		add := call{sql: `INSERT INTO scopes (id) VALUES ($1) ON CONFLICT DO NOTHING`, args: lock.args}
-		_, err = t.c.trip(&add, &lock, &tell)
+		_, err = t.c.trip(append([]*call{&add, &lock}, after...)...)
 	}
 	if err != nil {
 		return err
@@ -179,7 +183,7 @@ func (t *turn) commit(g []*request) error {
 		if !t.q.begin(r) {
 			continue
 		}
-		x := &tx{c: t.c, now: t.now, epoch: t.epoch, writes: true, careful: t.careful, part: len(g) > 1}
+		x := &tx{c: t.c, now: t.now, epoch: t.epoch, writes: true, ahead: &t.ahead, careful: t.careful, part: len(g) > 1}
 		if err := t.run(x, r, len(g) == 1); err != nil {
 			t.q.undo(g)
 			return err

@@ -1,6 +1,10 @@
 package postgres
 
-import "agentbridge/internal/bridge"
+import (
+	"slices"
+
+	"agentbridge/internal/bridge"
+)
 
 const memberColumns = `conversation, name, role, rank, agent, invited_at, joined_at, revoked_at, status, note, status_at, silent_at`
 
@@ -22,12 +26,24 @@ func scanMember(r *row) bridge.Member {
 }
 
 func (t *tx) Member(id bridge.ConversationID, name string) (bridge.Member, error) {
+	if all, known := t.ahead.seats(id); known && t.lost == nil {
+		i := slices.IndexFunc(all, func(m bridge.Member) bool { return m.Name == name })
+		if i < 0 {
+			return bridge.Member{}, bridge.Errorf(bridge.NotFound, "read a member: there is none")
+		}
+		return all[i], nil
+	}
 	return one(t, "read a member", scanMember, `SELECT `+memberColumns+` FROM members WHERE conversation = $1 AND name = $2`, string(id), name)
 }
 
 func (t *tx) Members(id bridge.ConversationID) ([]bridge.Member, error) {
-	return many(t, "list members", scanMember, `SELECT `+memberColumns+` FROM members WHERE conversation = $1 ORDER BY invited_at NULLS FIRST, name`, string(id))
+	if all, known := t.ahead.seats(id); known && t.lost == nil {
+		return append([]bridge.Member{}, all...), nil
+	}
+	return many(t, "list members", scanMember, readMembers, string(id))
 }
+
+const readMembers = `SELECT ` + memberColumns + ` FROM members WHERE conversation = $1 ORDER BY invited_at NULLS FIRST, name`
 
 func (t *tx) Memberships(agent bridge.AgentID) ([]bridge.Member, error) {
 	return many(t, "list memberships", scanMember, `
@@ -35,6 +51,7 @@ func (t *tx) Memberships(agent bridge.AgentID) ([]bridge.Member, error) {
 }
 
 func (t *tx) PutMember(m bridge.Member) error {
+	t.ahead.wrote(m.Conversation, false, true)
 	return t.exec("put a member", `
 		INSERT INTO members (`+memberColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (conversation, name) DO UPDATE SET role = excluded.role, rank = excluded.rank, agent = excluded.agent, invited_at = excluded.invited_at,

@@ -20,6 +20,7 @@ type tx struct {
 	part    bool  // others share the transaction, so what is written goes into a savepoint
 	begun   bool  // the savepoint is made, or held back
 	lost    error // the engine's first error: nothing more is asked of it, and nothing of this tx may be committed
+	ahead   *ahead
 	topics  []bridge.Topic
 }
 
