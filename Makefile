@@ -1,4 +1,4 @@
-# agentbridge. Needs Go 1.26 or newer; `make race` also a C compiler. Nothing is installed but Go modules.
+# agentbridge. Needs Go 1.26 or newer; `make race` also a C compiler, the tests also git and, on Linux, bubblewrap. Nothing is installed but Go modules.
 
 # The Go that is there is the Go that is used: it must not fetch another by itself.
 export GOTOOLCHAIN := local

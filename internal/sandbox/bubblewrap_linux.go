@@ -246,7 +246,7 @@ func (b *bubblewrap) run(ctx context.Context, cmd Command) (Result, error) {
 	}
 	start := time.Now()
 	result, err := r.run(ctx, cmd, b.spec(cmd, g))
-	result.Notes = append(append(result.Notes, b.notes()...), g.notes...)
+	result.Notes = append(result.Notes, g.notes...)
 	if !cmd.ReadOnly {
 		result.Notes = append(result.Notes, b.nested.disarm(start)...)
 	}

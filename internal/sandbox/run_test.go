@@ -233,6 +233,26 @@ func TestNew_RefusesWorkspacesThatCannotBeSafe(t *testing.T) {
 	}
 }
 
+// A cache is kept from command to command, and is no way around a wall.
+func TestRun_CacheIsKeptAndApart(t *testing.T) {
+	cache, data := t.TempDir(), t.TempDir()
+	o := sandbox.Options{Workspace: workspace(t), Cache: cache}
+	s := open(t, o)
+	run(t, s, sh("echo kept >~/.cache/file; echo gone >~/file"))
+	if r := run(t, open(t, o), sh("cat ~/.cache/file; cat ~/file 2>/dev/null; exit 0")); string(r.Output) != "kept\n" {
+		t.Errorf("the next command finds %q", r.Output)
+	}
+	for _, o := range []sandbox.Options{
+		{Workspace: o.Workspace, Cache: o.Workspace},
+		{Workspace: o.Workspace, Cache: filepath.Join(o.Workspace, "cache")},
+		{Workspace: o.Workspace, Cache: filepath.Dir(o.Workspace)},
+		{Workspace: o.Workspace, Cache: data, Hidden: []string{filepath.Join(data, "inside")}},
+	} {
+		_, err := sandbox.New(o)
+		wantKind(t, err, sandbox.BadWorkspace, "of its own")
+	}
+}
+
 // What was fit at first may not be when the command comes.
 func TestRun_RefusesAWorkspaceThatBecameAnother(t *testing.T) {
 	dir := filepath.Join(workspace(t), "work")

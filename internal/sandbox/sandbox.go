@@ -144,7 +144,7 @@ type Result struct {
 	Omitted int64
 
 	Took  time.Duration
-	Notes []string // what the reader should know: limits that could not be set, things that were undone
+	Notes []string // what the reader should know of this run: what was undone, what git could not do. See [Probe] for what the machine lacks
 }
 
 // Kind is the kind of an [Error], an error itself for use with [errors.Is].

@@ -42,7 +42,14 @@ func (o Options) check() error {
 			return bad("give a path relative to the workspace", "%q, which is to be protected, is not in the workspace", name)
 		}
 	}
+	cache := realPath(o.Cache)
+	if o.Cache != "" && (within(cache, dir) || within(dir, cache)) {
+		return bad("give the cache a directory of its own", "the cache %s and the workspace share files", cache)
+	}
 	for _, hidden := range o.Hidden {
+		if o.Cache != "" && within(hidden, cache) {
+			return bad("give the cache a directory of its own", "the cache %s holds a directory that commands must not see", cache)
+		}
 		if within(dir, hidden) {
 			return bad("give a directory elsewhere", "the workspace %s lies in a directory that commands must not see", dir)
 		}
