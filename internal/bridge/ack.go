@@ -135,7 +135,7 @@ func (s *Service) GiveBack(ctx context.Context, c Caller, receipt Receipt) error
 			}
 			var held []Delivery
 			for _, d := range deliveries {
-				if d.State == Delivered && d.Instance.bearer() == c.Instance {
+				if d.State == Delivered && c.speaksFor(d.Instance, c.Instance) {
 					held = append(held, d)
 				}
 			}

@@ -201,7 +201,7 @@ func (s *Service) unclaim(ctx context.Context, c Caller, id ConversationID, task
 		if err != nil {
 			return err
 		}
-		mine := t.State == TaskClaimed && t.Fence == token && t.Agent == c.cred.agent && t.Instance.bearer() == c.binds()
+		mine := t.State == TaskClaimed && t.Fence == token && t.Agent == c.cred.agent && c.speaksFor(t.Instance, c.binds())
 		if !mine || !at.IsZero() && !at.Equal(t.LeasedAt) {
 			return nil
 		}

@@ -24,6 +24,13 @@ func (i Instance) bearer() Instance {
 	return Instance(bare)
 }
 
+// speaksFor reports whether what an instance took is the caller's to give back: it is the caller's own, or both came over the network, by a
+// token that may have got a successor since. Whoever names a receipt or a lease token was given it.
+func (c Caller) speaksFor(i, own Instance) bool {
+	far := func(i Instance) bool { return strings.HasPrefix(string(i), instanceHTTP) }
+	return i.bearer() == own || far(i) && far(own)
+}
+
 // Recall undoes what one call took, the one that [Caller.Call] names, because its answer did not reach who made it: a batch waits again,
 // as after [Service.GiveBack], and a claimed task is open again, as after [Service.UnclaimTask]. Where the call took nothing, or what it
 // took was acked, ended, renewed or lost since, it does nothing, so doing it twice does no harm. The caller sees to it that the call is
@@ -32,9 +39,9 @@ func (s *Service) Recall(ctx context.Context, c Caller) error {
 	if c.Call == "" {
 		return Errorf(Invalid, "no call is named").WithHint("name the call whose answer got lost")
 	}
-	return s.returnAll(ctx, c, func(tx Tx, m Member) (taken, error) {
-		return takenBy(tx, c, m, func(i Instance) bool { return i == c.taker(c.Instance) }, func(i Instance) bool { return i == c.taker(c.binds()) })
-	})
+	// By the name alone, which nobody else can have: the token may have got a successor since.
+	named := func(i Instance) bool { return strings.HasSuffix(string(i), callMark+c.Call) }
+	return s.returnAll(ctx, c, func(tx Tx, m Member) (taken, error) { return takenBy(tx, c, m, named, named) })
 }
 
 // Reclaim makes all batches wait again that the caller's instance holds, whatever calls took them. It is for a process that begins where

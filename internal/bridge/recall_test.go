@@ -120,3 +120,35 @@ func TestCreate_OneKeyIsOneConversation(t *testing.T) {
 		t.Errorf("another's code: %v, want conflict", err)
 	}
 }
+
+// A token that ends has a successor, by which its agent goes on with what it holds.
+func TestRecall_ASuccessorGivesBackWhatItsTokenTook(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.agent("alpha"), w.remote("beta")
+	w.talk(a, b)
+	token, err := w.NewToken(w.ctx, b.Agent())
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := w.Authenticate(w.ctx, token, bridge.Origin{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.say(a, "one")
+	batch := w.check(b, bridge.CheckRequest{})
+	if err := w.GiveBack(w.ctx, next, batch.Receipt); err != nil {
+		t.Fatal(err)
+	}
+	if batch = w.check(calling(b, "lost"), bridge.CheckRequest{}); len(batch.Messages) != 1 {
+		t.Errorf("given back by the successor: %+v", batch)
+	}
+	w.todo(a, "x")
+	lost := w.claim(calling(b, "lost"), "")
+	w.recall(next, "lost")
+	if got := w.check(next, bridge.CheckRequest{}); len(got.Messages) != 1 {
+		t.Errorf("recalled by the successor: %+v", got)
+	}
+	if got := w.claim(next, lost.Task.ID); got.Again || got.Task.Attempts != 1 {
+		t.Errorf("the claim recalled by the successor: %+v", got)
+	}
+}

@@ -29,9 +29,10 @@ const (
 	Listens Idling = "listens" // the newer protocol: subscriptions/listen
 	Session Idling = "session" // the older protocol: check_messages waits within a session, and the session's stream is open beside it
 	Kept    Idling = "kept"    // nothing but agentbridge keepalive
+	Far     Idling = "far"     // agentbridge mcp --server: its keep-alive, and a wait beside it
 )
 
-// AllIdling are all the ways.
+// AllIdling are all the ways but Far, which has two connections an agent; see doc/remote.md for what it costs.
 var AllIdling = []Idling{Waits, Listens, Session, Kept}
 
 // IdleReport is what a hub used while its agents did nothing.
@@ -177,10 +178,35 @@ func (r *rest) idle(ctx context.Context, token string, way Idling) {
 			r.wg.Go(func() { r.fault(ctx, r.held(func() error { return r.get(ctx, token, session, "/mcp") })) })
 			err = r.waits(ctx, token, session)
 		}
+	case Far:
+		r.wg.Go(func() { r.fault(ctx, r.held(func() error { return r.get(ctx, token, "", "/keepalive") })) })
+		for err == nil && ctx.Err() == nil {
+			err = r.held(func() error { return r.await(ctx, token) })
+		}
 	case Kept:
 		err = r.held(func() error { return r.get(ctx, token, "", "/keepalive") })
 	}
 	r.fault(ctx, err)
+}
+
+// await waits for messages as a remote agent's process does.
+func (r *rest) await(ctx context.Context, token string) error {
+	body := strings.NewReader(`{"request":{"Wait":240000000000}}`)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.hub.URL("/agent/await_messages"), body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := r.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && !strings.Contains(string(text), `"result"`) {
+		err = fmt.Errorf("await_messages: %s", text)
+	}
+	return err
 }
 
 // waits waits for messages, again and again. The first wait is of any length, so that the agents do not come back all at once.
