@@ -208,7 +208,7 @@ func (p *program) announcing(ctx context.Context, dir string, address func() bri
 		return nil, err
 	}
 	return func() {
-		_ = daemon.Every(ctx, 10*certificateEvery, 0, func(context.Context) error {
+		_ = daemon.Every(ctx, 2*certificateEvery, 0, func(context.Context) error {
 			now := address()
 			if now == at {
 				return nil
