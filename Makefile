@@ -49,9 +49,12 @@ check: go ## quick: format, vet, staticcheck, go fix, rules of the repository
 	go test .
 
 # What differs between systems is behind build tags; doc/hub.md says what works where.
-matrix: go ## everything compiles for Windows and macOS
-	GOOS=windows GOARCH=amd64 CGO_ENABLED=0 go build ./...
-	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build ./...
+MATRIX ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+matrix: go ## everything compiles for Linux, macOS and Windows, on both kinds of processors (MATRIX='os/arch …' for some)
+	@for platform in $(MATRIX); do \
+		echo "$$platform"; GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 go build ./... || exit 1; \
+	done
 
 # -short: a fifth of the random steps; no test is left out. GORACE: a process sleeps a second at its end otherwise, and tests start many.
 # SQLite's C, as translated, is not watched: no goroutines meet in it but by locks of ours, and it takes three quarters of the time. The

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -216,19 +215,6 @@ func deaf(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Stdout, cmd.Stderr = w, &stderr
 	err = cmd.Run()
 	ts.Check(w.Close())
-	ts.Logf("%s", stderr.String())
-	wantStatus(ts, want, err, stderr.String())
-}
-
-// detached CODE COMMAND… runs a command that has no controlling terminal.
-func detached(ts *testscript.TestScript, neg bool, args []string) {
-	want, err := strconv.Atoi(args[0])
-	ts.Check(err)
-	var stderr bytes.Buffer
-	cmd := command(ts, args[1:])
-	cmd.Stderr = &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Run()
 	ts.Logf("%s", stderr.String())
 	wantStatus(ts, want, err, stderr.String())
 }
