@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 )
 
 const credsEvery = time.Minute
+
+// taking is locked, in the directory of creds, while a process joins.
+const taking = ".taking"
 
 func (p *program) credsPullCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -118,7 +122,22 @@ func (p *program) collect(ctx context.Context, conf *config, b *post, box *mailb
 	}
 	box.strange = ignored > 0
 	box.tip = s.Tip
+	if len(invites) == 0 {
+		return 0, nil
+	}
+	release, err := lockFile(ctx, filepath.Join(b.dir, taking)) // another process takes the same
+	if err != nil {
+		box.tip = ""
+		return 0, err
+	}
+	defer release()
+	if b, err = p.post(conf); err != nil {
+		return 0, err
+	}
 	for _, i := range invites {
+		if b.book.Has(i) || b.book.NameOf(i.From) == "" {
+			continue // meanwhile
+		}
 		final, failed := p.take(ctx, conf, b, i)
 		if final {
 			if err := p.note(b, func(book *creds.Book) error { book.Take(i, time.Now()); return nil }); err != nil {

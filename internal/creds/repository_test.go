@@ -117,6 +117,27 @@ func TestRepository_BringsAnInviteAndKeepsNothingHere(t *testing.T) {
 	}
 }
 
+// git hands the name of a directory to a shell at the far end.
+func TestRepository_ADirectoryMayHaveAnyName(t *testing.T) {
+	for _, name := range []string{"with space", "it's", "$(exit 1)", "`exit 1`", "a;b&&c", "-x", "\"q\"", "wörk"} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		gitIn(t, dir, "", "init", "-q", "--bare")
+		address, err := CheckURL(dir)
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		r := Repository{address, DefaultBranch, t.TempDir()}
+		published(t, r)
+		if got := len(read(t, r).Machines()); got != 1 {
+			t.Errorf("%q: %d machines, want 1", name, got)
+		}
+	}
+}
+
 func TestRepository_ManyWriteAtOnceAndNothingIsLost(t *testing.T) {
 	r := shared(t)
 	var all sync.WaitGroup

@@ -13,11 +13,10 @@ import (
 const (
 	lookEvery  = 500 * time.Millisecond // at the files of a repository that is a directory
 	leastAfter = 10 * time.Second       // after a failure
-	mostTimes  = 4                      // the interval, after many
 )
 
-// Watch calls pass at once, then every so often and a random part of a tenth, and where the repository is a directory of this machine, within
-// a second of a push. After a pass that failed it comes back sooner, then ever later, up to four times the interval: invites do not
+// Watch calls pass at once, then every so often, less a random part of a tenth, and where the repository is a directory of this machine,
+// within a second of a push. After a pass that failed it comes back sooner, then ever later, and never later than otherwise: invites do not
 // last. What a pass returns is its own to tell. Watch ends with ctx.
 func (r Repository) Watch(ctx context.Context, every time.Duration, pass func(context.Context) error) {
 	failures := 0
@@ -25,12 +24,12 @@ func (r Repository) Watch(ctx context.Context, every time.Duration, pass func(co
 		seen := r.look() // before the pass: what is pushed during it is not missed
 		pause := every
 		if pass(ctx) != nil {
-			pause = min(min(leastAfter, every)<<min(failures, 20), mostTimes*every)
+			pause = min(leastAfter<<min(failures, 20), every)
 			failures++
 		} else {
 			failures = 0
 		}
-		r.wait(ctx, seen, pause+rand.N(pause/10+1))
+		r.wait(ctx, seen, pause-rand.N(pause/10+1))
 	}
 }
 
