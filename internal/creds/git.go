@@ -73,7 +73,7 @@ func environment() (env []string) {
 // settled holds against whatever a repository's own configuration says.
 var settled = []string{
 	"core.hooksPath=" + os.DevNull, "core.fsmonitor=false", "core.askPass=", "core.pager=cat", "core.alternateRefsCommand=true", "credential.helper=",
-	"gc.auto=0", "maintenance.auto=false", "protocol.version=2", "protocol.ext.allow=never", "submodule.recurse=false",
+	"gc.auto=0", "maintenance.auto=false", "fetch.unpackLimit=1", "protocol.version=2", "protocol.ext.allow=never", "submodule.recurse=false",
 	"fetch.recurseSubmodules=false", "push.recurseSubmodules=no", "push.gpgSign=false", "commit.gpgSign=false", "http.followRedirects=initial",
 }
 
