@@ -5,7 +5,6 @@ package inner
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"syscall"
 
@@ -106,8 +105,8 @@ func start(spec *Spec, stage Stage, in, out *os.File) (*os.Process, int) {
 		}
 		flags := map[string]int{"<": os.O_RDONLY, ">": os.O_WRONLY | os.O_CREATE | os.O_TRUNC, ">>": os.O_WRONLY | os.O_CREATE | os.O_APPEND}[r.Op]
 		path := r.Path
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
+		if path[0] != '/' {
+			path = dir + "/" + path
 		}
 		file, err := os.OpenFile(path, flags, 0o666) // by this thread, so it may do no more than the stage
 		if err != nil {
@@ -130,7 +129,10 @@ func start(spec *Spec, stage Stage, in, out *os.File) (*os.Process, int) {
 }
 
 func directory(spec *Spec, stage Stage) string {
-	return filepath.Join(spec.Dir, filepath.FromSlash(stage.Dir))
+	if stage.Dir == "" {
+		return spec.Dir
+	}
+	return spec.Dir + "/" + stage.Dir
 }
 
 // environment is that of the command with the stage's own; the last of a name counts.
