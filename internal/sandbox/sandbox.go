@@ -192,9 +192,11 @@ type box interface {
 	version() (name string, notes []string)
 }
 
-// New checks the workspace and finds the strongest tier whose parts are there. It starts nothing that stays and takes some
-// milliseconds. That the tier holds is for [Sandbox.Probe] to find out. An [Error] of kind [BadWorkspace] says what is wrong with the
-// options; a machine without any sandbox is no error: then the tier is [None].
+// New checks the workspace and finds the strongest tier whose parts are there. It starts nothing that stays. It looks through all
+// directories of the workspace for repositories, which takes milliseconds, or a second where there are a hundred thousand; so does
+// [Sandbox.Run] after a command that may write. Keep a Sandbox for as long as commands run in its workspace. That the tier holds is
+// for [Probe] to find out. An [Error] of kind [BadWorkspace] says what is wrong with the options; a machine without any sandbox is
+// no error: then the tier is [None].
 func New(options Options) (*Sandbox, error) {
 	options.Limits = options.Limits.orDefaults()
 	if options.Home == "" {
