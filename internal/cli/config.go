@@ -92,6 +92,9 @@ func defaultData(getenv func(string) string) (string, error) {
 	if home := getenv("HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, ".local", "share", "agentbridge"), nil
 	}
+	if local := getenv("LOCALAPPDATA"); filepath.IsAbs(local) { // Windows
+		return filepath.Join(local, "agentbridge"), nil
+	}
 	return "", bridge.Errorf(bridge.Invalid, "there is no home directory to keep data in").WithHint("name a directory with --data DIR or AGENTBRIDGE_DATA")
 }
 

@@ -17,7 +17,7 @@ import (
 func (p *program) examine(ctx context.Context, conf *config, d *diagnosis) {
 	if conf.file == "" {
 		d.good("configuration", "no file; agentbridge.toml in the data directory would be read")
-	} else if info, err := os.Stat(conf.file); err == nil && info.Mode().Perm()&0o077 != 0 && conf.secretFile() {
+	} else if info, err := os.Stat(conf.file); err == nil && lax(info) && conf.secretFile() {
 		d.bad("configuration", bridge.Errorf(bridge.Denied, "%s holds a secret and is open to other users (mode %04o)", conf.file, info.Mode().Perm()).WithHint("chmod go= %s", conf.file))
 	} else {
 		d.good("configuration", "%s", conf.file)
@@ -164,7 +164,7 @@ func modes(conf *config, d *diagnosis) {
 			d.bad(at.what, bridge.Errorf(bridge.Denied, "%w", err).WithHint("choose a directory of your own with --data DIR"))
 		case !owned(info):
 			d.bad(at.what, bridge.Errorf(bridge.Denied, "%s belongs to another user", at.path).WithHint("choose a directory of your own with --data DIR"))
-		case info.Mode().Perm()&0o077 != 0:
+		case lax(info):
 			d.bad(at.what, bridge.Errorf(bridge.Denied, "%s is open to other users (mode %04o)", at.path, info.Mode().Perm()).WithHint("chmod go= %s", at.path))
 		default:
 			d.good(at.what, "%s, mode %04o", at.path, info.Mode().Perm())

@@ -31,7 +31,7 @@ func privateDir(path string, ours bool, log *slog.Logger) error {
 	if !owned(info) {
 		return bridge.Errorf(bridge.Denied, "data directory %s belongs to another user", path).WithHint("choose one of your own with --data DIR")
 	}
-	if info.Mode().Perm()&0o077 == 0 {
+	if !lax(info) {
 		return nil
 	}
 	if !ours {
@@ -52,7 +52,7 @@ func holdsOurs(path string) bool {
 	}
 	entries, err := os.ReadDir(path)
 	for _, e := range entries {
-		if e.Name() != fileName {
+		if e.Name() != fileName && e.Name() != agentsDir { // a machine whose agents are all at hubs has nothing else
 			return false
 		}
 	}
@@ -75,7 +75,7 @@ func readPrivate(path string, log *slog.Logger) ([]byte, error) {
 		return nil, bridge.Errorf(bridge.Unavailable, "%w", err)
 	case !info.Mode().IsRegular() || !owned(info):
 		return nil, bridge.Errorf(bridge.Denied, "%s is not a file of yours", path).WithHint("remove it, or choose another directory with --data DIR")
-	case info.Mode().Perm()&0o077 != 0:
+	case lax(info):
 		if err := f.Chmod(0o600); err != nil {
 			return nil, bridge.Errorf(bridge.Denied, "tighten mode: %w", err).WithHint("run chmod 600 %s", path)
 		}
@@ -116,14 +116,6 @@ func writePrivate(path string, text []byte, replace bool) (err error) {
 		return bridge.Errorf(bridge.Unavailable, "%w", err)
 	}
 	return nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // lockFile waits for its turn among processes, a few seconds at most.

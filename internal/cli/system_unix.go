@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -22,6 +23,18 @@ func tryLock(f *os.File, alone bool) bool {
 }
 
 func unlock(f *os.File) { syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
+
+// lax reports whether others than the owner have any right to the file.
+func lax(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
+
+// syncDir brings the names in a directory to disk.
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
 
 // owned reports whether the file is the current user's.
 func owned(info fs.FileInfo) bool {

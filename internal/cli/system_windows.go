@@ -20,5 +20,11 @@ func unlock(f *os.File) {
 	windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, new(windows.Overlapped))
 }
 
+// lax is false: modes say nothing here, and a profile's directories are its owner's.
+func lax(fs.FileInfo) bool { return false }
+
+// syncDir does nothing: directories cannot be flushed here, and NTFS logs its names itself.
+func syncDir(string) error { return nil }
+
 // owned is true: modes say nothing here, and a profile's directories are its owner's.
 func owned(fs.FileInfo) bool { return true }
