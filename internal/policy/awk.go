@@ -37,7 +37,11 @@ func awkFrom(text string, i int, s awkState, tries *int) error {
 	for i < len(text) {
 		c := text[i]
 		switch {
-		case c == ' ' || c == '\t' || c == '\n':
+		case c == ' ' || c == '\t':
+			i++
+			continue
+		case c == '\n': // it may end a statement or not
+			s.regex, s.doubtful = false, true
 			i++
 			continue
 		case c == '\\':
@@ -61,7 +65,7 @@ func awkFrom(text string, i int, s awkState, tries *int) error {
 		case c == '/':
 			if s.regex || s.doubtful {
 				end, err := awkRegex(text, i)
-				if s.regex && err != nil {
+				if err != nil && (s.regex || err != errNoRegex) {
 					return err
 				}
 				if s.doubtful && err == nil {
@@ -148,6 +152,9 @@ func awkString(text string, i int) (int, error) {
 	return 0, refuse("a string of the awk program has no end", awkGuess)
 }
 
+// errNoRegex says that what a slash begins is no expression, in any awk.
+var errNoRegex = refuse("an expression of the awk program has no end", awkGuess)
+
 // awkRegex gives the end of an expression. Awks differ in whether a slash in brackets ends it, so there is none.
 func awkRegex(text string, i int) (int, error) {
 	brackets := false
@@ -162,7 +169,7 @@ func awkRegex(text string, i int) (int, error) {
 		case ']':
 			brackets = false
 		case '\n':
-			return 0, refuse("an expression of the awk program goes over lines", awkGuess)
+			return 0, errNoRegex
 		case '/':
 			if brackets {
 				return 0, refuse("an expression of the awk program has a slash in brackets", `write \/`)
@@ -170,5 +177,5 @@ func awkRegex(text string, i int) (int, error) {
 			return i + 1, nil
 		}
 	}
-	return 0, refuse("an expression of the awk program has no end", awkGuess)
+	return 0, errNoRegex
 }

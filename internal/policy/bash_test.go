@@ -46,7 +46,7 @@ func bashWords(t testing.TB, command string) ([][]string, bool) {
 // ours are the words that this package makes of it; not ok where it refuses, or where bash cannot tell us: pipes and redirections
 // hide the words, and what follows || does not run.
 func ours(command string) (all [][]string, ok bool) {
-	if readable(command) != nil {
+	if readable(command) != nil || unbroken(command) != nil {
 		return nil, false
 	}
 	file, err := parse(command)

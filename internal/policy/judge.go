@@ -12,10 +12,13 @@ import (
 )
 
 // judge reads a command and asks the tables about each program in it.
-func (p *Policy) judge(mode Mode, file *syntax.File, files fs.FS) Decision {
+func (p *Policy) judge(mode Mode, command string, file *syntax.File, files fs.FS) Decision {
 	d := Decision{Verdict: Allow, Mode: mode}
 	var read reader
-	err := read.file(file)
+	err := unbroken(command)
+	if err == nil {
+		err = read.file(file)
+	}
 	if err == nil {
 		err = (&check{Policy: p, mode: mode, scene: scene{files: files}}).path(read.dir, pathKind)
 	}
@@ -30,7 +33,7 @@ func (p *Policy) judge(mode Mode, file *syntax.File, files fs.FS) Decision {
 	case err != nil:
 		d = denied(mode, err)
 		if mode == Safe {
-			if next := p.judge(Restricted, file, files); next.Verdict != Deny {
+			if next := p.judge(Restricted, command, file, files); next.Verdict != Deny {
 				d.Hint = strings.TrimPrefix(d.Hint+"; restricted mode takes it", "; ")
 			}
 		}

@@ -126,9 +126,9 @@ func (p *Policy) decide(mode Mode, command string, workspace fs.FS) Decision {
 	}
 	switch mode {
 	case Safe, Restricted:
-		return p.judge(mode, file, workspace)
+		return p.judge(mode, command, file, workspace)
 	case Yolo:
-		d := p.judge(Restricted, file, workspace)
+		d := p.judge(Restricted, command, file, workspace)
 		told := "a shell runs this as it stands; restricted mode would take it, too: " + d.Reason
 		switch d.Verdict {
 		case Ask:

@@ -48,6 +48,9 @@ func sed(script string) error {
 		case c == ':' || c == 'b' || c == 't' || c == 'T':
 			s.skip(" \t")
 			s.skip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+			if !s.done() && s.text[s.at] != ';' && s.text[s.at] != '\n' { // seds differ in what else ends a label
+				return refuse("the sed script has a label that does not end in ; or a line break", sedHint)
+			}
 		case c == 's' || c == 'y':
 			if err := s.substitution(c); err != nil {
 				return err

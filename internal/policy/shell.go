@@ -58,6 +58,17 @@ func parse(command string) (*syntax.File, error) {
 	return file, nil
 }
 
+// unbroken refuses a backslash at the end of a line in the middle of a word: bash joins the lines before it looks for $ and the like,
+// the parser behind it.
+func unbroken(command string) error {
+	for i := 1; i < len(command); i++ {
+		if command[i] == '\n' && command[i-1] == '\\' && (i == 1 || command[i-2] != ' ' && command[i-2] != '\t') {
+			return refuse("a line is broken in the middle of a word", "put a space before the backslash, or write it in one line")
+		}
+	}
+	return nil
+}
+
 // simple is a command as it was written: words, before any table was asked.
 type simple struct {
 	words     []word
