@@ -93,7 +93,11 @@ func (pt *patient) refuse(kind, what string, err *bridge.Error) {
 // again is what puts a right installation into the client's settings, for the same agent and the same store.
 func (pt *patient) again() string {
 	line := "agentbridge install " + pt.Client + " --scope " + string(pt.Scope)
-	for _, flag := range [][2]string{{"as", pt.as}, {"data", pt.flags["data"]}, {"store", pt.flags["store"]}, {"config", pt.flags["config"]}} {
+	store := pt.flags["store"]
+	if theirs := (&config{Store: store}); theirs.onPostgres() {
+		store = theirs.storeName() // without a password
+	}
+	for _, flag := range [][2]string{{"as", pt.as}, {"data", pt.flags["data"]}, {"store", store}, {"config", pt.flags["config"]}} {
 		if flag[1] != "" {
 			line += " --" + flag[0] + " " + quoted(flag[1])
 		}
