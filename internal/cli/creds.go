@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -139,34 +140,25 @@ func (p *program) credsInit(ctx context.Context, args []string, branch string) e
 			return err
 		}
 	}
-	if branch != "" {
-		if err := creds.CheckBranch(branch); err != nil {
-			return err
-		}
+	branch = cmp.Or(branch, b.book.Branch, creds.DefaultBranch)
+	if err := creds.CheckBranch(branch); err != nil {
+		return err
 	}
 	if b.self, err = p.credsIdentity(conf, b.dir); err != nil {
 		return err
 	}
-	err = p.note(b, func(book *creds.Book) error {
-		book.URL = address
-		if branch != "" {
-			book.Branch = branch
-		} else if book.Branch == "" {
-			book.Branch = creds.DefaultBranch
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
 	self := b.self.Machine()
-	err = b.repository().Publish(ctx, time.Now(), func(s *creds.Snapshot) (map[string][]byte, error) {
+	err = creds.Repository{URL: address, Branch: branch, Dir: b.dir}.Publish(ctx, time.Now(), func(s *creds.Snapshot) (map[string][]byte, error) {
 		if s.HasCard(ctx, self) {
 			return nil, nil
 		}
 		return map[string][]byte{creds.CardFile(self.Fingerprint()): b.self.Card()}, nil
 	})
 	if err != nil {
+		return err
+	}
+	// Only now: an address that leads nowhere does not take the place of one that did.
+	if err := p.note(b, func(book *creds.Book) error { book.URL, book.Branch = address, branch; return nil }); err != nil {
 		return err
 	}
 	return p.answer(map[string]any{"fingerprint": self.Fingerprint().String(), "repository": b.book.URL, "branch": b.book.Branch}, func() {

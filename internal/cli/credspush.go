@@ -51,6 +51,9 @@ func (p *program) credsPush(ctx context.Context, b *post, to string) error {
 	now := time.Now()
 	files, sent := map[string][]byte{}, []sentInvite{}
 	for _, given := range invites {
+		if err := creds.CheckCode(given.Code); err != nil {
+			return err
+		}
 		hub, name, _ := bridge.CodeHub(given.Code)
 		machine := to
 		if machine == "" {

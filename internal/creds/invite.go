@@ -47,7 +47,7 @@ func (id *Identity) NewInvite(to Machine, code string, now, expires time.Time) (
 	if !expires.After(now) {
 		return Invite{}, bridge.Errorf(bridge.Expired, "the invite has expired").WithHint("make a new one with agentbridge invite")
 	}
-	if err := checkCode(code); err != nil {
+	if err := CheckCode(code); err != nil {
 		return Invite{}, err
 	}
 	raw := make([]byte, 16)
@@ -55,8 +55,8 @@ func (id *Identity) NewInvite(to Machine, code string, now, expires time.Time) (
 	return Invite{hex.EncodeToString(raw), id.machine.Fingerprint(), to.Fingerprint(), now, expires.UTC().Truncate(time.Second), code}, nil
 }
 
-// checkCode refuses what is no code of a hub. So a token is never sent, whatever a person pastes.
-func checkCode(code string) error {
+// CheckCode refuses what is no code of a hub. So a token is never sent, whatever a person pastes.
+func CheckCode(code string) error {
 	if !bridge.WholeCode(code) {
 		return bridge.Errorf(bridge.Invalid, "that is no join code, or not all of one").WithHint("give what agentbridge create or invite printed, from abi1_ to its last character")
 	}
@@ -136,7 +136,7 @@ func (id *Identity) checked(text []byte, from Machine, now time.Time) (i Invite,
 		raw, _ = hex.DecodeString(i.ID)
 	}
 	switch {
-	case len(raw) != 16, i.From != from.Fingerprint(), i.To != id.machine.Fingerprint(), checkCode(i.Code) != nil, i.Expires.Sub(i.Created) > MaxLife:
+	case len(raw) != 16, i.From != from.Fingerprint(), i.To != id.machine.Fingerprint(), CheckCode(i.Code) != nil, i.Expires.Sub(i.Created) > MaxLife:
 		return Invite{}, ErrForged
 	case now.After(i.Expires.Add(Skew)), now.Before(i.Created.Add(-Skew)):
 		return Invite{}, ErrOver
