@@ -92,17 +92,18 @@ func (pt *patient) refuse(kind, what string, err *bridge.Error) {
 
 // again is what puts a right installation into the client's settings, for the same agent and the same store.
 func (pt *patient) again() string {
-	line := "agentbridge install " + pt.Client + " --scope " + string(pt.Scope)
+	var line strings.Builder
+	line.WriteString("agentbridge install " + pt.Client + " --scope " + string(pt.Scope))
 	store := pt.flags["store"]
 	if theirs := (&config{Store: store}); theirs.onPostgres() {
 		store = theirs.storeName() // without a password
 	}
 	for _, flag := range [][2]string{{"as", pt.as}, {"data", pt.flags["data"]}, {"store", store}, {"config", pt.flags["config"]}} {
 		if flag[1] != "" {
-			line += " --" + flag[0] + " " + quoted(flag[1])
+			line.WriteString(" --" + flag[0] + " " + quoted(flag[1]))
 		}
 	}
-	return line
+	return line.String()
 }
 
 // command looks whether the command of the server can be started, and is this agentbridge.
