@@ -259,7 +259,9 @@ func (s scene) glob(pattern string) ([]string, error) {
 				next = append(next, name)
 			}
 		}
-		found = next
+		if found = next; len(found) > maxArguments {
+			return nil, refuse("%s matches more than %d files", "name fewer", pattern, maxArguments)
+		}
 	}
 	slices.Sort(found)
 	return found, nil

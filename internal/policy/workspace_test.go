@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -32,6 +33,20 @@ func TestDecideIn_PutsInWhatPatternsMatch(t *testing.T) {
 			t.Errorf("%s: %s: %s", command, d.Verdict, d.Reason)
 		} else if got := strings.Join(d.Steps[0].Commands[0].Argv, " "); got != want {
 			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+}
+
+// A pattern that matches without end is given up, not worked through.
+func TestDecideIn_PatternsHaveAnEnd(t *testing.T) {
+	p := newPolicy(t, policy.Options{})
+	files := fstest.MapFS{}
+	for i := range 5000 {
+		files[strconv.Itoa(i)] = &fstest.MapFile{}
+	}
+	for _, command := range []string{"ls *", "ls 1* 2* 3* 4* 5* 6* 7* 8* 9*"} {
+		if d := p.DecideIn(policy.Safe, command, files); d.Verdict != policy.Deny || !strings.Contains(d.Reason, "4096") {
+			t.Errorf("%s: %s: %s", command, d.Verdict, d.Reason)
 		}
 	}
 }
