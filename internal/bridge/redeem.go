@@ -118,13 +118,19 @@ func (s *Service) redeemed(ctx context.Context, from Origin, q RedeemRequest) (r
 	res.Agent = c.Name()
 	if seated {
 		res.Join, err = s.seatOf(ctx, c, n.invite)
-	} else if res.Join, err = s.join(ctx, c, JoinRequest{Code: q.Code}); err != nil && !errors.Is(err, Unavailable) {
-		_ = s.RevokeToken(ctx, c.Token()) // somebody else was faster; nobody has it
+	} else if res.Join, err = s.join(ctx, c, JoinRequest{Code: q.Code, Again: true}); lostForGood(err) { // again: another try of ours may be under way
+		_ = s.RevokeToken(ctx, c.Token()) // nobody has it
 	}
 	if err != nil {
 		return RedeemResult{}, err
 	}
 	return res, nil
+}
+
+// lostForGood reports whether a code can seat its holder no more: somebody else was faster, or it ended meanwhile. What may pass, and
+// what nobody knows the end of, leaves the token to the next try with the same nonce.
+func lostForGood(err error) bool {
+	return errors.Is(err, Conflict) || errors.Is(err, Denied) || errors.Is(err, Expired) || errors.Is(err, NotFound)
 }
 
 // refuseCode says what is wrong with a code, and counts it where its secret is.

@@ -111,6 +111,31 @@ func TestRedeem_OneOfManyAtOnceIsSeated(t *testing.T) {
 	}
 }
 
+func TestRedeem_TwoTriesAtOnceWithOneNonceGiveOneTokenThatIsGood(t *testing.T) {
+	w := newWorld(t)
+	a := w.agent("alpha")
+	for range 10 { // however they meet
+		code, _ := w.invited(a)
+		var wg sync.WaitGroup
+		answers := make([]bridge.RedeemResult, 8)
+		failures := make([]error, len(answers))
+		for i := range answers { // a try whose answer was given up is still under way
+			wg.Go(func() {
+				answers[i], failures[i] = w.Redeem(w.ctx, bridge.Origin{}, bridge.RedeemRequest{Code: code, Nonce: nonce})
+			})
+		}
+		wg.Wait()
+		for i, err := range failures {
+			if err != nil || answers[i].Token != answers[0].Token {
+				t.Fatalf("try %d: %v; want the same token for all", i, err)
+			}
+		}
+		if _, err := w.Authenticate(w.ctx, answers[0].Token, bridge.Origin{}); err != nil {
+			t.Fatalf("the token is no good: %v", err)
+		}
+	}
+}
+
 func TestRedeem_RefusesCodesThatAreNotGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
