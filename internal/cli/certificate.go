@@ -38,7 +38,8 @@ type certificate struct {
 	mu      sync.Mutex // guards all below
 	now     *tls.Certificate
 	looked  time.Time
-	changed string // of the files, when they were last read
+	changed string // of the files that now was read from
+	refused string // what was told last of files that cannot be used
 }
 
 func loadCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
@@ -65,15 +66,19 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if stamp == c.changed {
 		return c.now, nil
 	}
-	c.changed = stamp
 	next, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err == nil && outOfTime(&next) != nil && outOfTime(c.now) == nil {
 		err = outOfTime(&next)
 	}
 	if err != nil {
-		c.log.Error("the new certificate cannot be used; the one before stays", "file", c.certFile, "error", err)
+		// And looked at again: it may begin later, or become readable, and the files stay as they are.
+		if told := stamp + err.Error(); told != c.refused {
+			c.refused = told
+			c.log.Error("the new certificate cannot be used; the one before stays", "file", c.certFile, "error", err)
+		}
 		return c.now, nil
 	}
+	c.changed, c.refused = stamp, ""
 	c.now = &next
 	c.log.Info("the certificate was replaced", "fingerprint", c.fingerprintOf(next), "until", next.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	return c.now, nil

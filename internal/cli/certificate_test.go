@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"agentbridge/internal/agent"
@@ -70,6 +71,45 @@ func TestCertificate_IsReadAnewWhenItsFilesChange(t *testing.T) {
 			t.Errorf("step %d: clients get %s, want %s", i, got, step.want)
 		}
 	}
+}
+
+func TestCertificate_ThatBeginsLaterIsTakenThenAndToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		certFile, keyFile, first := pair(t)
+		nextCert, nextKey, second := pair(t)
+		key, err := os.ReadFile(nextKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(nextCert); err != nil {
+			t.Fatal(err)
+		}
+		if err := makeCertificate(nextCert, key, time.Now().Add(3*time.Hour)); err != nil { // from two hours on
+			t.Fatal(err)
+		}
+		var told strings.Builder
+		c, err := loadCertificate(certFile, keyFile, slog.New(slog.NewTextHandler(&told, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for from, to := range map[string]string{nextCert: certFile, nextKey: keyFile} {
+			if err := os.Rename(from, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			if got := shown(t, c); got != first {
+				t.Errorf("clients get %s, which has not begun", got)
+			}
+		}
+		if n := strings.Count(told.String(), "cannot be used"); n != 1 {
+			t.Errorf("it was told %d times", n)
+		}
+		time.Sleep(3 * time.Hour)
+		if got := shown(t, c); got != second {
+			t.Error("it has begun, and clients do not get it")
+		}
+	})
 }
 
 func TestCertificate_OfTheHubItselfStays(t *testing.T) {
