@@ -99,7 +99,7 @@ func redeemOnce(ctx context.Context, client *http.Client, address string, body [
 	}
 	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
 	if kind == "application/json" && answer.StatusCode == http.StatusOK {
-		if json.Unmarshal(data, &res) == nil && res.Token != "" && presentable(res.Agent) {
+		if readVisible(data, &res) == nil && keepable(res.Token) && res.Agent != "" && presentable(res.Agent) {
 			return res, nil
 		}
 	} else if kind == "application/json" {
@@ -108,7 +108,25 @@ func redeemOnce(ctx context.Context, client *http.Client, address string, body [
 			return res, spoken(said)
 		}
 	}
-	return res, bridge.Errorf(bridge.Invalid, "what answers there is no hub of ours (status %d)", answer.StatusCode).WithHint("ask whoever invited you whether the hub runs, and for a new code")
+	return bridge.RedeemResult{}, bridge.Errorf(bridge.Invalid, "what answers there is no hub of ours (status %d)", answer.StatusCode).WithHint("ask whoever invited you whether the hub runs, and for a new code")
+}
+
+// readVisible reads what a hub answered, without what would work on the terminal of whoever is shown it: a hub is as good as whoever
+// handed its code over.
+func readVisible(answer []byte, into any) error {
+	clean, err := bridge.Visible(answer)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(clean, into)
+}
+
+// longestToken is more than any of ours has.
+const longestToken = 256
+
+// keepable reports whether a token can be one: it is kept as a line of a file and sent in a header.
+func keepable(token string) bool {
+	return token != "" && len(token) <= longestToken && strings.Trim(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == ""
 }
 
 // spoken is a hub's refusal as it may be shown: in one line of printable characters, and not without end.

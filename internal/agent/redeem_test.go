@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"agentbridge/internal/bridge"
 	"agentbridge/internal/mcpserver"
 	"agentbridge/internal/redact"
@@ -113,6 +115,8 @@ func TestRedeem_WhatIsNotGoodIsRefusedAndToldFromWhatMayPass(t *testing.T) {
 		{"a page that is missing", says(404, "text/html", "nothing"), nil, bridge.Invalid, "whoever invited you"},
 		{"JSON of something else", says(200, "application/json", `{"token":7}`), nil, bridge.Invalid, "whoever invited you"},
 		{"no name to show", says(200, "application/json", `{"token":"abt1_x_y","agent":"\u001b]0;x"}`), nil, bridge.Invalid, "whoever invited you"},
+		{"no token to keep", says(200, "application/json", `{"token":"abt1_x_y\nabt1_x_z","agent":"beta"}`), nil, bridge.Invalid, "whoever invited you"},
+		{"a token without end", says(200, "application/json", `{"token":"`+strings.Repeat("a", 1<<16)+`","agent":"beta"}`), nil, bridge.Invalid, "whoever invited you"},
 		{"a redirect", says(307, "application/json", `{}`), nil, bridge.Invalid, "whoever invited you"},
 		{"an error of ours with another status", says(502, "application/json", `{"code":"denied","message":"m"}`), nil, bridge.Invalid, "whoever invited you"},
 		{"a refusal", says(403, "application/json", `{"code":"denied","message":"\u001b[31mred","hint":"h"}`), nil, bridge.Denied, "h"},
@@ -137,6 +141,21 @@ func TestRedeem_WhatIsNotGoodIsRefusedAndToldFromWhatMayPass(t *testing.T) {
 				t.Errorf("%v (%q), want %s and a hint of %q", err, e.Hint, tt.want, tt.hint)
 			}
 		})
+	}
+}
+
+func TestRedeem_WhatTheHubSaysOfTheSeatDoesNothingToATerminal(t *testing.T) {
+	_, _, code := hubWith(t, bridge.Config{}, func(http.Handler) http.Handler {
+		return answer(200, "application/json", `{"token":"abt1_x_y","agent":"beta","join":{"conversation_id":"conv\u001b[2J","you":{"name":"beta\u001b]0;x\u0007","role":"\u202etests"},
+			"partners":[{"name":"al\u009b2Jpha","role":"\u001b[31mleads"}]}}`)
+	})
+	got, _, err := Redeem(t.Context(), code, someNonce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bridge.JoinResult{Conversation: "conv", You: bridge.You{Name: "beta", Role: "tests"}, Partners: []bridge.You{{Name: "alpha", Role: "leads"}}}
+	if diff := cmp.Diff(want, got.Join); diff != "" {
+		t.Errorf("of the seat (-want +got):\n%s", diff)
 	}
 }
 

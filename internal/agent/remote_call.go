@@ -145,7 +145,7 @@ func once[R any](ctx context.Context, r *Remote, t trial) (res R, maybe bool, er
 		// An answer of "unavailable" says that nobody knows.
 		return res, answer.Error.Code == bridge.Unavailable, spoken(*answer.Error)
 	}
-	if err := json.Unmarshal(answer.Result, &res); err != nil { // not shown: it may show a piece of a text
+	if err := readVisible(answer.Result, &res); err != nil { // not shown: it may show a piece of a text
 		return res, true, strange()
 	}
 	return res, false, nil

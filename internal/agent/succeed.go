@@ -81,7 +81,7 @@ func (h *Hub) nextToken(ctx context.Context) (string, error) {
 		return "", answer.Error
 	}
 	var next mcpserver.Succeeded
-	if err := json.Unmarshal(answer.Result, &next); err != nil || next.Token == "" {
+	if err := json.Unmarshal(answer.Result, &next); err != nil || !keepable(next.Token) {
 		return "", bridge.Errorf(bridge.Unavailable, "the hub gave no token")
 	}
 	return next.Token, nil
