@@ -99,7 +99,10 @@ func redeemOnce(ctx context.Context, client *http.Client, address string, body [
 	}
 	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
 	if kind == "application/json" && answer.StatusCode == http.StatusOK {
-		if readVisible(data, &res) == nil && keepable(res.Token) && res.Agent != "" && presentable(res.Agent) {
+		var as struct {
+			Agent string `json:"agent"`
+		}
+		if json.Unmarshal(data, &as) == nil && presentable(as.Agent) && readVisible(data, &res) == nil && keepable(res.Token) {
 			return res, nil
 		}
 	} else if kind == "application/json" {
