@@ -21,9 +21,20 @@ func (p *program) hubOf(conf *config, name string) (at bridge.HubAddress, ok boo
 		return at, false, nil
 	}
 	if err == nil && json.Unmarshal(text, &at) != nil || at.URL == "" && err == nil {
-		err = bridge.Errorf(bridge.Invalid, "%s does not say where a hub is", path).WithHint("join again with a new invite, which writes it anew")
+		err = nowhere{bridge.Errorf(bridge.Invalid, "%s does not say where a hub is", path).WithHint("join again with a new invite, which writes it anew")}
 	}
 	return at, err == nil, err
+}
+
+// nowhere is the failure of reading a file that says of no hub.
+type nowhere struct{ err *bridge.Error }
+
+func (n nowhere) Error() string { return n.err.Error() }
+func (n nowhere) Unwrap() error { return n.err }
+
+func isNowhere(err error) bool {
+	_, is := errors.AsType[nowhere](err)
+	return is
 }
 
 func (p *program) writeHub(conf *config, name string, at bridge.HubAddress) error {

@@ -40,7 +40,9 @@ func (p *program) joinHub(ctx context.Context, conf *config, code string, at bri
 	if err != nil {
 		return err
 	}
-	if known, _, err := p.hubOf(conf, name); err != nil {
+	if known, _, err := p.hubOf(conf, name); isNowhere(err) {
+		p.tell("note: nothing says at which hub %s was; it becomes a new agent", name)
+	} else if err != nil {
 		return err
 	} else if there && known.Fingerprint != at.Fingerprint {
 		// Its token is for whoever has the key that it knows, and for nobody that a code vouches for.
@@ -55,7 +57,7 @@ func (p *program) joinHub(ctx context.Context, conf *config, code string, at bri
 }
 
 // seatFor gives the name under which an agent at a hub is kept on this machine: the one that is wanted, or where that is another agent's and
-// nobody insists, the first of NAME-2, NAME-3, … that is not. there: it is at that hub already.
+// nobody insists, the first of NAME-2, NAME-3, … that is not. there: it is at that hub already, or nothing says at which.
 func (p *program) seatFor(conf *config, base string, at bridge.HubAddress) (name string, there bool, err error) {
 	for n := 1; ; n++ {
 		name = numbered(base, n)
@@ -64,6 +66,8 @@ func (p *program) seatFor(conf *config, base string, at bridge.HubAddress) (name
 		}
 		known, atHub, err := p.hubOf(conf, name)
 		switch {
+		case isNowhere(err): // so its token is good for nothing
+			return name, true, nil
 		case err != nil:
 			return "", false, err
 		case atHub && sameHub(known.URL, at.URL):
