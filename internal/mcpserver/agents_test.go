@@ -132,6 +132,24 @@ func TestAgents_ACallThatWasUndoneTakesNothingAnyMore(t *testing.T) {
 	expect(t, "undone", w.states(t, a), "stored")
 }
 
+func TestAgents_ACallIsUndoneByTheTokenThatFollowed(t *testing.T) {
+	w := newWorld(t, Options{})
+	call := w.desk(t)
+	_, a := w.agent(t, "alpha")
+	token, b := w.agent(t, "beta")
+	w.meet(t, a, b)
+	w.say(t, a, "one")
+	next, err := w.NewToken(t.Context(), b.Agent())
+	if err != nil {
+		t.Fatal(err)
+	}
+	call(next, "recall", `{"call":"firsttry"}`)
+	if _, got := call(token, "check", `{"call":"firsttry","request":{}}`); !strings.Contains(got, `"code":"conflict"`) {
+		t.Errorf("it arrives late, with the token before: %s", got)
+	}
+	expect(t, "states", w.states(t, a), "stored")
+}
+
 // A hub shows that it is at a call that takes its time, and ends it when the token is revoked.
 func TestAgents_AWaitShowsThatItGoesOnAndEndsWithItsToken(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

@@ -20,11 +20,11 @@ func badCallName() error {
 
 // try is one try of a call that takes something.
 type try struct {
-	token bridge.TokenID
+	agent bridge.AgentID // not the token, which may get a successor between a try and its undoing
 	call  string
 }
 
-func tryOf(c bridge.Caller, call string) try { return try{c.Token(), call} }
+func tryOf(c bridge.Caller, call string) try { return try{c.Agent(), call} }
 
 // tries keeps a call that was undone from taking anything later: one that is under way is ended first, and one that arrives late, because
 // it was held up on the network, is refused. The zero value is ready.
