@@ -144,9 +144,9 @@ func (p *program) joined(conf *config, name string, at bridge.HubAddress, seat b
 
 // addLine is what makes a client start an agent of a hub, once it joined. conf is nil on another machine.
 func addLine(conf *config, name string) string {
-	line := "claude mcp add bridge -- agentbridge mcp --as " + name
+	line := "claude mcp add bridge -- agentbridge mcp --as " + quoted(name)
 	if conf != nil && conf.from["data"] == "--data" {
-		line += " --data " + conf.Data
+		line += " --data " + quoted(conf.Data)
 	}
 	return line
 }
