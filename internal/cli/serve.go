@@ -75,7 +75,7 @@ func (p *program) serve(ctx context.Context) error {
 	}
 	defer o.close()
 	server := mcpserver.New(o.svc, mcpserver.Options{
-		Version: build().Version, Log: p.log, BehindProxy: conf.BehindProxy, URL: address().URL, Sessionless: conf.onPostgres(),
+		Version: build().Version, Log: p.log, AnyHost: conf.BehindProxy || cert != nil, URL: address().URL, Sessionless: conf.onPostgres(),
 	})
 	dog, err := o.watchdog()
 	if err != nil {

@@ -90,7 +90,7 @@ func TestHTTP_SessionBelongsToItsToken(t *testing.T) {
 
 // On a real loopback address, as the protection against rebinding looks at it.
 func TestHTTP_RefusesPagesOfOtherSites(t *testing.T) {
-	for _, o := range []Options{{}, {BehindProxy: true}} {
+	for _, o := range []Options{{}, {AnyHost: true}} {
 		w := newWorld(t, o)
 		token, _ := w.agent(t, "beta")
 		srv := httptest.NewServer(w.server.Handler())
@@ -108,7 +108,7 @@ func TestHTTP_RefusesPagesOfOtherSites(t *testing.T) {
 			return res.StatusCode
 		}
 		host := 403
-		if o.BehindProxy {
+		if o.AnyHost {
 			host = 200
 		}
 		for name, c := range map[string]struct {
@@ -127,7 +127,7 @@ func TestHTTP_RefusesPagesOfOtherSites(t *testing.T) {
 			"too large legacy": {413, func(r *http.Request) { fill(r, maxBody+1); r.Header.Del("Mcp-Protocol-Version") }},
 		} {
 			if got := try(c.change); got != c.want {
-				t.Errorf("%s (proxy %v): %d, want %d", name, o.BehindProxy, got, c.want)
+				t.Errorf("%s (proxy %v): %d, want %d", name, o.AnyHost, got, c.want)
 			}
 		}
 		client.CloseIdleConnections()

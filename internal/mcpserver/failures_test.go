@@ -35,7 +35,7 @@ func knock(h http.Handler, method, address, token string, header ...string) (int
 
 func TestHTTP_TooManyWrongTokensAreToldWhenToComeBack(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
-		w := newWorld(t, Options{BehindProxy: true}) // so that any Host is served; headers about addresses still count for nothing
+		w := newWorld(t, Options{AnyHost: true}) // so that any Host is served; headers about addresses still count for nothing
 		good, b := w.agent(t, "beta")
 		mcp, keepAlive := w.server.Handler(), w.server.KeepAlive()
 		wrong := good[:len(good)-4] + "AAAA"
@@ -83,7 +83,7 @@ func TestHTTP_TooManyWrongTokensAreToldWhenToComeBack(t *testing.T) {
 }
 
 func TestHTTP_NoTokenCostsNobodyAnything(t *testing.T) {
-	w := newWorld(t, Options{BehindProxy: true})
+	w := newWorld(t, Options{AnyHost: true})
 	for range 50 {
 		if code, _, _ := knock(w.server.Handler(), http.MethodPost, "192.0.2.1:4000", ""); code != 401 {
 			t.Fatalf("%d, want 401", code)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
@@ -37,13 +38,13 @@ func (s *Server) Handler() http.Handler {
 	get := func(*http.Request) *mcp.Server { return s.mcp }
 	stateless := mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{
 		Stateless: true, PropagateRequestCancellation: true,
-		DisableLocalhostProtection: s.opt.BehindProxy, MaxRequestBodyBytes: maxBody,
+		DisableLocalhostProtection: s.opt.AnyHost, MaxRequestBodyBytes: maxBody,
 	})
 	stateful := stateless
 	if !s.opt.Sessionless {
 		stateful = mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{
 			SessionTimeout:             sessionTimeout,
-			DisableLocalhostProtection: s.opt.BehindProxy, MaxRequestBodyBytes: maxBody,
+			DisableLocalhostProtection: s.opt.AnyHost, MaxRequestBodyBytes: maxBody,
 		})
 	}
 	route := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -105,8 +106,27 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		return
 	}
 	s.answers.arrived(x, arrived)
-	next.ServeHTTP(body, r)
+	if done, err := s.turn(r.Context()); err == nil { // otherwise nobody waits for it any more
+		x.opened = func() { done(); body.open() }
+		next.ServeHTTP(body, r)
+		done()
+	}
 	s.giveBack(caller, s.answers.over(x, body.close()))
+}
+
+// readers is how many requests are read at once. The SDK takes some 200 KB to read one, however short (go-sdk 1.8.0), so a thousand
+// agents that are woken together would take 200 MB.
+const readers = 16
+
+// turn waits until a request may be read. Done says that it was, and may be said twice. Its body is here by then, so nobody who sends
+// slowly is waited for.
+func (s *Server) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case s.reading <- struct{}{}:
+		return sync.OnceFunc(func() { <-s.reading }), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // isModern reports whether a request names a version of the protocol that has no sessions.
@@ -119,10 +139,10 @@ func sameOrigin(r *http.Request) error {
 	return http.NewCrossOriginProtection().Check(asWrite)
 }
 
-// identify finds the JSON-RPC id of a request where it will be needed: to cancel it, or to mark the notifications it asks for. A
-// request that cannot be read is for the SDK to answer.
+// identify reads a request's body, and finds its JSON-RPC id where it will be needed: to cancel it, or to mark the notifications it asks
+// for. A request that cannot be read is for the SDK to answer.
 func identify(w http.ResponseWriter, r *http.Request, x *exchange) (*jsonrpc.Request, error) {
-	if r.Method != http.MethodPost || isModern(r) && r.Header.Get("Mcp-Method") != "subscriptions/listen" {
+	if r.Method != http.MethodPost {
 		return nil, nil
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -130,6 +150,9 @@ func identify(w http.ResponseWriter, r *http.Request, x *exchange) (*jsonrpc.Req
 		return nil, err
 	}
 	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
+	if isModern(r) && r.Header.Get("Mcp-Method") != "subscriptions/listen" {
+		return nil, nil
+	}
 	msg, _ := decode(body)
 	if req, ok := msg.(*jsonrpc.Request); ok {
 		x.id = req.ID

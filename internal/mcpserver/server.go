@@ -24,9 +24,10 @@ type Options struct {
 	Version string       // of this program, as clients show it
 	Log     *slog.Logger // nil: silent
 
-	// BehindProxy is for a hub that a reverse proxy on the same machine passes requests to, with their own Host. Without it a request
-	// to a loopback address must name a loopback host, so that no web page can reach the hub through a name of its own.
-	BehindProxy bool
+	// AnyHost is for a hub that speaks TLS, or that a reverse proxy on the same machine passes requests to, with their own Host. Without
+	// it a request to a loopback address must name a loopback host, so that no web page can reach the hub through a name of its own; with
+	// TLS the page would need a certificate for that name.
+	AnyHost bool
 	// Sessionless serves clients of the older protocol without HTTP sessions too, so that any of several hubs can answer any request.
 	Sessionless bool
 
@@ -48,6 +49,7 @@ type Server struct {
 	opt Options
 
 	answers     answers
+	reading     chan struct{} // a place for each request that is being read
 	feeds       feeds
 	waits       endedTasks
 	tries       tries
@@ -61,7 +63,7 @@ type Server struct {
 // New makes a server. It starts nothing; [Server.Close] ends what its clients started. What it offers over HTTP needs the
 // [bridge.Service] itself.
 func New(svc Bridge, o Options) *Server {
-	s := &Server{svc: svc, log: o.Log, opt: o}
+	s := &Server{svc: svc, log: o.Log, opt: o, reading: make(chan struct{}, readers)}
 	s.hub, _ = svc.(*bridge.Service)
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

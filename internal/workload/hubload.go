@@ -125,7 +125,7 @@ func converse(tokens []string, span time.Duration, send func(agent, n int) error
 type WaitReport struct {
 	Agents, Messages int
 	Took             Sample // from a broadcast's answer to its arrival at each
-	RSS, PeakRSS     int64  // of the hub, in bytes: while all wait, and ever
+	RSS, PeakRSS     int64  // of the hub, in bytes: while all wait, and ever: they come, and are woken, all at once
 	Lost, Doubled    int
 	Faults           []string
 }
@@ -158,6 +158,7 @@ func WaitTogether(ctx context.Context, p Program, agents, rounds int, listen str
 	for round := range rounds {
 		pause(ctx, 5*time.Second)
 		if round == 0 {
+			pause(ctx, 20*time.Second) // what it takes to connect goes back to the system in its own time
 			if rep.RSS, _, err = memoryOf(hub.PID()); err != nil {
 				return rep, err
 			}
