@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -180,24 +181,23 @@ func within(most time.Duration, next http.Handler) http.Handler {
 	})
 }
 
-// timedBody takes the deadline back once it is read.
+// timedBody takes the deadline back once all of it is read, and not before: the server reads what a handler left, before it answers and
+// after, and would wait for the rest without end.
 type timedBody struct {
-	body interface {
-		Read([]byte) (int, error)
-		Close() error
-	}
+	body io.Reader
 	over func()
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
-	if err != nil {
+	if err == io.EOF {
 		b.over()
 	}
 	return n, err
 }
 
-func (b *timedBody) Close() error { b.over(); return b.body.Close() }
+// Close leaves it to the server, which closes every body, and knows what to do about half of one.
+func (b *timedBody) Close() error { return nil }
 
 // announcing keeps true what the other processes of the data directory are told of where the hub is, until ctx ends; then they are told
 // nothing. It begins with the first word.
@@ -210,7 +210,7 @@ func (p *program) announcing(ctx context.Context, dir string, address func() bri
 	return func() {
 		_ = daemon.Every(ctx, 2*certificateEvery, 0, func(context.Context) error {
 			now := address()
-			if now == at {
+			if now == at && fileIsThere(filepath.Join(dir, hubFile)) { // another hub of this directory takes its own word away when it ends
 				return nil
 			}
 			next, err := announce(dir, now)
