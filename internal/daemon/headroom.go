@@ -3,9 +3,9 @@ package daemon
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"time"
 )
 
 // How much garbage a hub may have before it is collected. By default it is as much as there is in use. The connections of a thousand agents
@@ -15,22 +15,48 @@ const (
 	headroom     = 32 << 20 // bytes
 	leastPercent = 25       // of what is in use, so that a very large hub does not collect all the time
 	mostPercent  = 1000
-	headroomTime = 10 * time.Second
 )
 
-// KeepHeadroom sets now and then, until ctx ends, how much garbage this process may have, for the process of a hub. Where the environment
-// says so itself (GOGC, GOMEMLIMIT) it does nothing.
+// KeepHeadroom sets after every collection, until ctx ends, how much garbage this process may have, for the process of a hub. Where the
+// environment says so itself (GOGC, GOMEMLIMIT) it does nothing. After every one, because a thousand agents may come within a second, and a
+// percentage that was meant for five megabytes lets a hundred grow to a thousand.
 func KeepHeadroom(ctx context.Context) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	usual := debug.SetGCPercent(percentFor(inUse()))
-	defer debug.SetGCPercent(usual)
-	Every(ctx, headroomTime, 0, func(context.Context) error {
-		debug.SetGCPercent(percentFor(inUse()))
-		return nil
-	})
+	collected := make(chan struct{}, 1)
+	var watch func()
+	watch = func() {
+		// Nobody holds it, so the next collection finds it.
+		runtime.AddCleanup(new(sentinel), func(struct{}) {
+			select {
+			case collected <- struct{}{}:
+			default:
+			}
+			if ctx.Err() == nil {
+				watch()
+			}
+		}, struct{}{})
+	}
+	watch()
+	now := percentFor(inUse())
+	usual := debug.SetGCPercent(now)
+	defer func() { debug.SetGCPercent(usual) }()
+	for {
+		select {
+		case <-collected:
+			if next := percentFor(inUse()); next != now {
+				now = next
+				debug.SetGCPercent(now)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
+
+// sentinel is what a collection finds. It is larger than what the runtime puts together with others, which would keep it.
+type sentinel struct{ _ [32]byte }
 
 // percentFor is what leaves the headroom above that many bytes in use.
 func percentFor(inUse uint64) int {
