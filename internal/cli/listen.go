@@ -88,7 +88,11 @@ func (p *program) hubListener(conf *config) (l net.Listener, cert *certificate, 
 	if err != nil {
 		return nil, nil, err
 	}
-	tcp, err := net.ListenTCP("tcp", resolved)
+	network := "tcp"
+	if resolved.IP.To4() != nil {
+		network = "tcp4" // 0.0.0.0 says nothing of IPv6, for which :: is there
+	}
+	tcp, err := net.ListenTCP(network, resolved)
 	if err != nil {
 		return nil, nil, bridge.Errorf(bridge.Unavailable, "listen on %s: %w", conf.Listen, err).WithHint("is another hub running there? choose another address with --listen")
 	}
