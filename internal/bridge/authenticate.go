@@ -116,7 +116,7 @@ func (s *Service) Authenticate(ctx context.Context, token string, from Origin) (
 		if err != nil {
 			return err
 		}
-		agent, err := tx.Agent(g.Agent)
+		agent, err := s.agent(tx, g.Agent)
 		if err != nil {
 			return err
 		}
@@ -124,6 +124,18 @@ func (s *Service) Authenticate(ctx context.Context, token string, from Origin) (
 		return nil
 	})
 	return caller, err
+}
+
+// agent reads an agent, once: what is known of one never changes.
+func (s *Service) agent(tx Tx, id AgentID) (Agent, error) {
+	if known, ok := s.agents.Load(id); ok {
+		return known.(Agent), nil
+	}
+	agent, err := tx.Agent(id)
+	if err == nil {
+		s.agents.Store(id, agent)
+	}
+	return agent, err
 }
 
 // Adopt lets the caller, and every copy of it, bear another token of its own from now on. So a process goes on whose token ends with

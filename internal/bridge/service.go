@@ -82,6 +82,7 @@ type Service struct {
 	log   *slog.Logger
 
 	contentKeys sync.Map // ConversationID to []byte: keys never change, so they are read once
+	agents      sync.Map // AgentID to Agent: rows of agents never change
 	onlyOf      sync.Map // AgentID to ConversationID: what was its only one a moment ago
 	lastSeen    recent   // by Instance: when its progress was written
 	attending   attendance

@@ -12,7 +12,7 @@ import (
 // that wait hold 100 MB and make little garbage, so most of another 100 MB would be for nothing; a hub of few holds 5 MB and makes 200 KB
 // with every call, and would collect all the time. Measured in doc/decisions/0015-idle-agents.md.
 const (
-	headroom     = 32 << 20 // bytes
+	headroom     = 48 << 20 // bytes
 	leastPercent = 25       // of what is in use, so that a very large hub does not collect all the time
 	mostPercent  = 1000
 )

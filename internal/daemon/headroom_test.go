@@ -9,7 +9,7 @@ import (
 
 func TestKeepHeadroom_LeavesTheSameRoomToManyAgentsAsToFew(t *testing.T) {
 	const mb = 1 << 20
-	for inUse, want := range map[uint64]int{0: 1000, mb: 1000, 4 * mb: 800, 32 * mb: 100, 64 * mb: 50, 100 * mb: 32, 1000 * mb: 25} {
+	for inUse, want := range map[uint64]int{0: 1000, mb: 1000, 6 * mb: 800, 48 * mb: 100, 96 * mb: 50, 120 * mb: 40, 1000 * mb: 25} {
 		if got := percentFor(inUse); got != want {
 			t.Errorf("with %d MB in use: %d %%, want %d %%", inUse/mb, got, want)
 		}
