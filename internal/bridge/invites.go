@@ -90,6 +90,14 @@ func notAnInvite() *Error {
 	return e
 }
 
+func usedCode() *Error {
+	return Errorf(Conflict, "the code was used already").WithHint("each code seats one agent once; ask for a new invite")
+}
+
+func (s *Service) lateCode() *Error {
+	return Errorf(Expired, "the invite has expired").WithHint("ask for a new one; it is good for %s", plain(s.conf.InviteTTL))
+}
+
 var errNotAnInvite = errors.New("not an invite")
 
 // Join takes the seat that an invite is for: the one whose code is given, or, for an agent of this machine, the one addressed to
@@ -222,11 +230,11 @@ func (s *Service) redeem(tx Tx, c Caller, id string, secret []byte, again bool) 
 	case mine:
 		return res, Errorf(Conflict, "the code was used already, by you").WithHint("you are %q in %s: go on with check_messages", i.Name, i.Conversation), nil
 	case !i.UsedAt.IsZero():
-		return res, Errorf(Conflict, "the code was used already").WithHint("each code seats one agent once; ask for a new invite"), nil
+		return res, usedCode(), nil
 	case i.Void || !seated || !s.ring().holds(i.KeyID, tx.Now()):
 		return res, notAnInvite(), nil
 	case !r.now.Before(i.ExpiresAt):
-		return res, Errorf(Expired, "the invite has expired").WithHint("ask for a new one; it is good for %s", plain(s.conf.InviteTTL)), nil
+		return res, s.lateCode(), nil
 	}
 	if err := r.live(); err != nil {
 		return res, err, nil

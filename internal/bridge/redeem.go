@@ -96,7 +96,7 @@ func (s *Service) redeemed(ctx context.Context, from Origin, q RedeemRequest) (r
 		genuine := s.ring().isInvite(i, secret)
 		seated = genuine && i.UsedBy == n.agent
 		if seated && !tx.Now().Before(i.UsedAt.Add(s.conf.InviteTTL)) {
-			return Errorf(Conflict, "the code was used already, by you").WithHint("the token that it gave was told for %s; ask for a new invite", s.conf.InviteTTL)
+			return Errorf(Conflict, "the code was used already, by you").WithHint("the token that it gave was told for %s; ask for a new invite", plain(s.conf.InviteTTL))
 		}
 		usable = seated || genuine && !i.Void && i.UsedAt.IsZero() && tx.Now().Before(i.ExpiresAt)
 		return nil
@@ -143,11 +143,11 @@ func (s *Service) refuseCode(ctx context.Context, c Caller, i Invite, id string,
 		case !s.ring().isInvite(i, secret):
 			return notAnInvite(), s.wrongSecret(tx, i)
 		case !i.UsedAt.IsZero():
-			return Errorf(Conflict, "the code was used already").WithHint("each code seats one agent once; ask for a new invite"), nil
+			return usedCode(), nil
 		case i.Void:
 			return notAnInvite(), nil
 		}
-		return Errorf(Expired, "the invite has expired").WithHint("ask for a new one; it is good for %s", s.conf.InviteTTL), nil
+		return s.lateCode(), nil
 	})
 	if err == nil {
 		err = refusal

@@ -197,9 +197,9 @@ func (t *torn) connect(ctx context.Context, name string) (*end, error) {
 		at = bridge.HubAddress{URL: "https://" + line.Address(), Fingerprint: known.Fingerprint}
 	}
 	text, err := json.Marshal(at)
-	agents := filepath.Join(t.Agents.Data, "agents")
-	err = errors.Join(err, os.MkdirAll(agents, 0o700), os.WriteFile(filepath.Join(agents, name+".hub"), text, 0o600),
-		os.WriteFile(filepath.Join(agents, name+".token"), []byte(token+"\n"), 0o600))
+	if err == nil {
+		err = errors.Join(t.Agents.Settle(name, token), os.WriteFile(filepath.Join(t.Agents.Data, "agents", name+".hub"), text, 0o600))
+	}
 	if err != nil {
 		return nil, err
 	}
