@@ -14,6 +14,7 @@ const (
 	AlertRecovered  AlertKind = "recovered"   // a member that was silent is back
 	AlertTaskFailed AlertKind = "task_failed" // a task was given up after its last attempt
 	AlertPaused     AlertKind = "paused"      // the loop guard paused a conversation
+	AlertCommand    AlertKind = "command"     // an agent asks to run a command
 	AlertFork       AlertKind = "fork"        // the deployment's log is not the one that was seen before; of no conversation
 )
 

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"strings"
 	"unicode/utf8"
 
 	"agentbridge/internal/redact"
@@ -31,6 +32,15 @@ func (d door) take(key []byte, what, text string, limit int) (clean string, mask
 			WithHint("send plain UTF-8 text in smaller parts")
 	}
 	return clean, len(found), nil
+}
+
+// output lets what a command wrote in. What cannot be checked for secrets is not taken.
+func (d door) output(key []byte, text string) (clean string, masked int) {
+	clean, found, err := d.scanner.Redact(key, strings.ToValidUTF8(text, "�"))
+	if err != nil {
+		return "[REDACTED:unreadable]", 1
+	}
+	return clean, len(found)
 }
 
 // secret reports whether a text holds something that looks like a secret, or that cannot be checked.

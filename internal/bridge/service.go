@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"agentbridge/internal/audit"
+	"agentbridge/internal/policy"
 	"agentbridge/internal/redact"
 )
 
@@ -64,6 +65,7 @@ type Options struct {
 	Reload  func() (*KeyRing, error)
 	Scanner *redact.Scanner     // required: without redaction nothing is taken in
 	Dead    func(Instance) bool // whether a local process is known to be dead; nil: never known
+	Rules   policy.Options      // of commands, beside the built-in ones; its workspace is the permit's
 	Log     *slog.Logger        // nil: silent
 	Signer  *audit.Signer       // signs checkpoints; nil: this process signs none, and everything else goes on
 	// Address tells where the hub is that invites are for, as it is now; nil, or an empty URL: there is none, and codes say nothing of it.
@@ -80,6 +82,7 @@ type Service struct {
 	door  door
 	dead  func(Instance) bool
 	log   *slog.Logger
+	rules policy.Options
 
 	contentKeys sync.Map // ConversationID to []byte: keys never change, so they are read once
 	agents      sync.Map // AgentID to Agent: rows of agents never change
@@ -106,7 +109,7 @@ type Service struct {
 // New makes a service over a store. It reads the store once, to refuse a key ring that is not the store's own.
 func New(ctx context.Context, store Store, o Options) (*Service, error) {
 	s := &Service{
-		store: store, conf: o.Config, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log, reload: o.Reload, address: o.Address, witness: witness{keep: o.Witness},
+		store: store, conf: o.Config, door: door{scanner: o.Scanner}, dead: o.Dead, log: o.Log, reload: o.Reload, address: o.Address, rules: o.Rules, witness: witness{keep: o.Witness},
 		refusals: map[refusal]int{}, refusedAt: map[AgentID]moment{}, ever: map[Code]int{}, unseen: map[Instance][]Receipt{}, unclaimed: map[Instance][]Task{},
 	}
 	if s.conf == (Config{}) {

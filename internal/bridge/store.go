@@ -63,6 +63,9 @@ func Work(id AgentID) Topic { return Topic("work/" + id) }
 // Feed is notified when anything in a conversation changed.
 func Feed(id ConversationID) Topic { return Topic("feed/" + id) }
 
+// Commands is notified when there may be a command to approve or to run, in any conversation.
+const Commands Topic = "commands"
+
 // Everything is notified when anything in any conversation changed.
 const Everything Topic = "everything"
 
@@ -187,6 +190,19 @@ type Tx interface {
 
 	// DropCharges forgets charges from before then in accounts of no conversation. Whoever calls it sees to it that they count no more.
 	DropCharges(before time.Time) error
+
+	// Permit gives that of a conversation, ended ones too. Permits gives those that were not ended by hand and last until then or longer.
+	Permit(id ConversationID) (Permit, error)
+	Permits(until time.Time) ([]Permit, error)
+	PutPermit(p Permit) error
+
+	// AddCommand adds a command: [Conflict] if its id is taken.
+	AddCommand(c Command) error
+	// PutCommand replaces a command. [NotFound] if there is none.
+	PutCommand(c Command) error
+	Command(id ConversationID, command CommandID) (Command, error)
+	// Commands gives those of all conversations in that state, by when they came into it, then by id and conversation; limit 0 means all.
+	Commands(state CommandState, limit int) ([]Command, error)
 
 	// PutGrown notes that a conversation's log has that size. Like AddEntry it belongs to the conversation's scope.
 	PutGrown(g Grown) error

@@ -23,6 +23,7 @@ type SweepReport struct {
 	Silenced   int // members that fell silent
 	Recovered  int // members that are back
 	Reassigned int // tasks given to another member
+	Commands   int // commands that expired or are lost
 }
 
 // Bounds of a sweep.
@@ -44,7 +45,7 @@ func (s *Service) Sweep(ctx context.Context) (rep SweepReport, err error) {
 		return rep, err
 	}
 	// Seats before leases, so that the alert of a silence can say what became of the tasks.
-	err = errors.Join(s.sweepHolders(ctx, &rep), s.sweepSeats(ctx, &rep), s.sweepLeases(ctx, &rep), s.sweepDue(ctx, &rep), s.writeRefusals(ctx))
+	err = errors.Join(s.sweepHolders(ctx, &rep), s.sweepSeats(ctx, &rep), s.sweepLeases(ctx, &rep), s.sweepDue(ctx, &rep), s.sweepCommands(ctx, &rep), s.writeRefusals(ctx))
 	// Last, so that what this pass logged is told, too.
 	err = errors.Join(err, s.tellHeads(ctx), s.follow(ctx))
 	return rep, err
@@ -55,6 +56,7 @@ func (rep *SweepReport) add(did SweepReport) {
 	rep.Reclaimed, rep.Dead = rep.Reclaimed+did.Reclaimed, rep.Dead+did.Dead
 	rep.Warned, rep.Buried, rep.Erased = rep.Warned+did.Warned, rep.Buried+did.Buried, rep.Erased+did.Erased
 	rep.Reopened, rep.Failed, rep.Nudged = rep.Reopened+did.Reopened, rep.Failed+did.Failed, rep.Nudged+did.Nudged
+	rep.Commands += did.Commands
 	rep.Silenced, rep.Recovered, rep.Reassigned = rep.Silenced+did.Silenced, rep.Recovered+did.Recovered, rep.Reassigned+did.Reassigned
 }
 

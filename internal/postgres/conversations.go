@@ -83,6 +83,8 @@ func (t *tx) EraseConversation(id bridge.ConversationID) error {
 		`DELETE FROM tasks WHERE conversation = $1`,
 		`DELETE FROM task_after WHERE conversation = $1`,
 		`DELETE FROM alerts WHERE conversation = $1`,
+		`DELETE FROM permits WHERE conversation = $1`,
+		`DELETE FROM commands WHERE conversation = $1`,
 	} {
 		if err := t.exec("erase a conversation", sql, string(id)); err != nil {
 			return err

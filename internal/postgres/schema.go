@@ -15,7 +15,7 @@ import (
 var migrations embed.FS
 
 // schema is the newest version this program knows: the number of its migrations.
-const schema = 1
+const schema = 2
 
 // migrate brings a schema to the newest version, or refuses it. Others who try at the same time wait for an advisory lock, and updates
 // under way for each other, since every one reads the version first.

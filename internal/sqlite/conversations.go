@@ -78,6 +78,8 @@ func (t *tx) EraseConversation(id bridge.ConversationID) error {
 		`DELETE FROM tasks WHERE conversation = ?`,
 		`DELETE FROM task_after WHERE conversation = ?`,
 		`DELETE FROM alerts WHERE conversation = ?`,
+		`DELETE FROM permits WHERE conversation = ?`,
+		`DELETE FROM commands WHERE conversation = ?`,
 	} {
 		if err := t.exec("erase a conversation", sql, string(id)); err != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 var migrations embed.FS
 
 // schema is the newest version this program knows: the number of its migrations.
-const schema = 3
+const schema = 4
 
 // application marks the file as ours ("abdg"), so that another program's database is refused and not built upon.
 const application = 0x61626467

@@ -18,9 +18,10 @@ import (
 
 // shipped are the migrations that some database may have been made by. A line is added with a new one, and never changed.
 var shipped = map[string]string{
-	"0001_init.sql":  "5dfe2af24e4540c68551bbb3212b33d98a284645c05ced847040f25a5f3d75e2",
-	"0002_tasks.sql": "befbe70e7b92c6f4c2ad8b3a416160902a2ae62857758e0237d0246c2a032585",
-	"0003_trust.sql": "54112acbbd7e0b1bc9b123a607a10fbdb58037dc4f16c87c3c425a222699960d",
+	"0001_init.sql":     "5dfe2af24e4540c68551bbb3212b33d98a284645c05ced847040f25a5f3d75e2",
+	"0002_tasks.sql":    "befbe70e7b92c6f4c2ad8b3a416160902a2ae62857758e0237d0246c2a032585",
+	"0003_trust.sql":    "54112acbbd7e0b1bc9b123a607a10fbdb58037dc4f16c87c3c425a222699960d",
+	"0004_commands.sql": "3994453c22a851cb63c38ccf5ae071e137f3959c69de2fee835804f81fc7ed2d",
 }
 
 func TestMigrations_NeverChangeOnceShipped(t *testing.T) {

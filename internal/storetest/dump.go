@@ -51,6 +51,10 @@ func dump(tx bridge.Tx) ([]shelf, error) {
 	d.add("Seats")(tx.Seats())
 	d.add("Alerts")(tx.Alerts(time.Time{}, 0))
 	d.add("Alerts since 2")(tx.Alerts(at(2), 1))
+	d.add("Permits")(tx.Permits(at(2)))
+	for _, state := range []bridge.CommandState{bridge.CommandWaiting, bridge.CommandDone} {
+		d.add("Commands")(tx.Commands(state, 2))
+	}
 	holders, err := tx.Holders()
 	sortHolders(holders)
 	d.add("Holders")(holders, err)
@@ -82,9 +86,11 @@ func (d *dumper) conversation(tx bridge.Tx, id bridge.ConversationID) {
 	d.add("Open tasks above 1")(number(tx.Tasks(id, bridge.TaskOpen, 1, 1)))
 	d.add("Leases")(tx.Leases(id))
 	d.add("CountTasks")(tx.CountTasks(id))
+	d.add("Permit")(tx.Permit(id))
 	for n := 1; n <= 3; n++ {
 		d.add("Message")(tx.Message(id, messageID(n)))
 		d.add("Task")(tx.Task(id, taskID(n)))
+		d.add("Command")(tx.Command(id, commandID(n)))
 		d.add("Dependents")(number(tx.Dependents(id, taskID(n))))
 	}
 	d.add("Ready for nobody")(number(tx.Ready(id, "", 0)))

@@ -173,6 +173,18 @@ func (tx *faultyTx) PutTask(k bridge.Task) error {
 	return tx.write("PutTask", func() error { return tx.Tx.PutTask(k) })
 }
 
+func (tx *faultyTx) PutPermit(p bridge.Permit) error {
+	return tx.write("PutPermit", func() error { return tx.Tx.PutPermit(p) })
+}
+
+func (tx *faultyTx) AddCommand(c bridge.Command) error {
+	return tx.write("AddCommand", func() error { return tx.Tx.AddCommand(c) })
+}
+
+func (tx *faultyTx) PutCommand(c bridge.Command) error {
+	return tx.write("PutCommand", func() error { return tx.Tx.PutCommand(c) })
+}
+
 func (tx *faultyTx) AddAlert(a bridge.Alert) error {
 	return tx.write("AddAlert", func() error { return tx.Tx.AddAlert(a) })
 }

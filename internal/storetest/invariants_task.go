@@ -187,7 +187,7 @@ func (i *inspection) watched() error {
 func (i *inspection) alert(a bridge.Alert) error {
 	legal := a.ID != "" && a.Text != "" && !a.At.IsZero()
 	switch a.Kind {
-	case bridge.AlertSilent, bridge.AlertRecovered, bridge.AlertTaskFailed, bridge.AlertPaused, bridge.AlertFork:
+	case bridge.AlertSilent, bridge.AlertRecovered, bridge.AlertTaskFailed, bridge.AlertPaused, bridge.AlertCommand, bridge.AlertFork:
 	default:
 		legal = false
 	}

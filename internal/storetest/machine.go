@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/policy"
 )
 
 func modelPromises() []promise {
@@ -179,6 +180,7 @@ func drawStep(rt *rapid.T) step {
 		"PutMeta", "PutAgent", "PutToken", "PutConversation", "EraseConversation", "PutMember", "PutMember", "PutInvite", "AddMessage", "AddMessage",
 		"AddDelivery", "AddDelivery", "AddDelivery", "PutDelivery", "PutPresence", "DropPresence", "TouchPresence", "Charge", "Charge", "AddEntry",
 		"AddTask", "AddTask", "AddTask", "PutTask", "PutTask", "AddAlert", "PutSending", "DropSendings",
+		"PutPermit", "AddCommand", "AddCommand", "PutCommand",
 	}).Draw(rt, "step")
 	s := step{name: kind}
 	switch kind {
@@ -244,6 +246,20 @@ func drawStep(rt *rapid.T) step {
 	case "PutSending":
 		row := bridge.Sending{Sink: name(), Alert: alertID(number("alert")), Attempts: number("attempts"), NextAt: moment("next"), DoneAt: rarely("done")}
 		s.do = func(tx bridge.Tx) error { return tx.PutSending(row) }
+	case "PutPermit":
+		row := bridge.Permit{
+			Conversation: id, Mode: policy.Mode(number("mode")), Workspace: text(), Auto: rapid.Bool().Draw(rt, "auto"), InClient: rapid.Bool().Draw(rt, "in client"), Key: bytes(),
+			Until: at(number("until")), EndedAt: rarely("ended"), ServedAt: rarely("served"), Signature: bytes(),
+		}
+		s.do = func(tx bridge.Tx) error { return tx.PutPermit(row) }
+	case "AddCommand", "PutCommand":
+		row := command(1, number("command"), number("changed"), rapid.SampledFrom([]bridge.CommandState{bridge.CommandWaiting, bridge.CommandWaiting, bridge.CommandDone}).Draw(rt, "state"))
+		row.Conversation, row.Agent, row.Text, row.Output, row.Approval, row.Exit = id, agent, text(), text(), bytes(), number("exit")-2
+		write := bridge.Tx.AddCommand
+		if kind == "PutCommand" {
+			write = bridge.Tx.PutCommand
+		}
+		s.do = func(tx bridge.Tx) error { return write(tx, row) }
 	case "DropSendings":
 		before := at(number("before"))
 		s.do = func(tx bridge.Tx) error { return tx.DropSendings(before) }

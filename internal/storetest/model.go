@@ -30,6 +30,8 @@ type model struct {
 	tasks         map[taskKey]bridge.Task
 	alerts        map[bridge.AlertID]bridge.Alert
 	sendings      map[sendingKey]bridge.Sending
+	permits       map[bridge.ConversationID]bridge.Permit
+	commands      map[commandKey]bridge.Command
 }
 
 type memberKey struct {
@@ -75,6 +77,8 @@ func newModel() *model {
 		tasks:         map[taskKey]bridge.Task{},
 		alerts:        map[bridge.AlertID]bridge.Alert{},
 		sendings:      map[sendingKey]bridge.Sending{},
+		permits:       map[bridge.ConversationID]bridge.Permit{},
+		commands:      map[commandKey]bridge.Command{},
 	}
 }
 
@@ -85,7 +89,7 @@ func (m *model) clone(now time.Time) *model {
 		conversations: maps.Clone(m.conversations), members: maps.Clone(m.members), invites: maps.Clone(m.invites),
 		messages: maps.Clone(m.messages), deliveries: maps.Clone(m.deliveries), presence: maps.Clone(m.presence),
 		charges: maps.Clone(m.charges), entries: maps.Clone(m.entries), tasks: maps.Clone(m.tasks), alerts: maps.Clone(m.alerts),
-		sendings: maps.Clone(m.sendings), grown: maps.Clone(m.grown),
+		sendings: maps.Clone(m.sendings), grown: maps.Clone(m.grown), permits: maps.Clone(m.permits), commands: maps.Clone(m.commands),
 	}
 }
 

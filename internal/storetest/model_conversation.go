@@ -39,6 +39,8 @@ func (m *model) EraseConversation(id bridge.ConversationID) error {
 	maps.DeleteFunc(m.deliveries, func(k deliveryKey, _ bridge.Delivery) bool { return k.conversation == id })
 	maps.DeleteFunc(m.tasks, func(k taskKey, _ bridge.Task) bool { return k.conversation == id })
 	maps.DeleteFunc(m.alerts, func(_ bridge.AlertID, a bridge.Alert) bool { return a.Conversation == id })
+	maps.DeleteFunc(m.commands, func(k commandKey, _ bridge.Command) bool { return k.conversation == id })
+	delete(m.permits, id)
 	maps.DeleteFunc(m.charges, func(a bridge.Account, _ []time.Time) bool { return a.Conversation == id })
 	return nil
 }

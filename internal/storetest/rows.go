@@ -53,6 +53,11 @@ func rowPromises() []promise {
 		{"Alert_RoundTrips", alertRoundTrips},
 		{"AddAlert_ConflictsOnID", addAlertConflicts},
 		{"Alerts_ComeOldestFirstUpToLimit", alertsOrder},
+		{"Permit_RoundTrips", permitRoundTrips},
+		{"Permits_AreThoseThatLast", permitsAreThoseThatLast},
+		{"Command_RoundTrips", commandRoundTrips},
+		{"Commands_HaveAnIDOfTheirOwn", commandsConflict},
+		{"Commands_ComeInTheOrderOfTheirStateUpToLimit", commandsOrder},
 		{"Sending_RoundTrips", sendingRoundTrips},
 		{"DropSendings_OfOldAndLostAlerts", dropSendings},
 		{"Presence_RoundTrips", presenceRoundTrips},
@@ -83,6 +88,7 @@ func agentID(n int) bridge.AgentID       { return bridge.AgentID(fmt.Sprintf("ag
 func messageID(n int) bridge.MessageID   { return bridge.MessageID(fmt.Sprintf("msg_%016x", n)) }
 func tokenID(n int) bridge.TokenID       { return bridge.TokenID(fmt.Sprintf("%032x", n)) }
 func taskID(n int) bridge.TaskID         { return bridge.TaskID(fmt.Sprintf("task_%016x", n)) }
+func commandID(n int) bridge.CommandID   { return bridge.CommandID(fmt.Sprintf("cmd_%016x", n)) }
 func alertID(n int) bridge.AlertID       { return bridge.AlertID(fmt.Sprintf("alert_%016x", n)) }
 func inviteID(n int) string              { return fmt.Sprintf("%016x", n) }
 
