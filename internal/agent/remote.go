@@ -42,6 +42,8 @@ type Remote struct {
 	stop context.CancelFunc // ends undo; nil: it does not run
 	shut bool
 
+	permits []chan struct{} // of those who watch
+
 	reclaiming sync.Mutex // guards reclaim, and is held while that is done
 	reclaim    bool       // before anything is taken, what the token holds is given back
 	entries    int64      // in the hub's log, as it said last

@@ -50,7 +50,7 @@ func (u unknown) Unwrap() error { return u.err }
 // ofModels are the calls that a model makes, and not its process on its own.
 var ofModels = map[string]bool{
 	"create": true, "join": true, "send": true, "check": true, "update_status": true, "partners": true,
-	"add_task": true, "claim": true, "update_task": true, "list_tasks": true,
+	"add_task": true, "claim": true, "update_task": true, "list_tasks": true, "run_command": true, "answer_command": true,
 }
 
 // ask makes a call that may be made again.

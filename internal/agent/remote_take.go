@@ -50,6 +50,7 @@ func (r *Remote) takeBatch(ctx context.Context, c bridge.Caller, q bridge.CheckR
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.held[res.Receipt] = true
+		r.permitsMayHaveChanged(res.Messages)
 	}
 	return res, err
 }

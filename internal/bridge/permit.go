@@ -72,6 +72,7 @@ func (s *Service) EnableCommands(ctx context.Context, q EnableRequest) (p Permit
 		if err := r.tx.PutPermit(p); err != nil {
 			return err
 		}
+		r.tx.Notify(Permits)
 		f := facts{"mode": p.Mode.String(), "workspace": r.hash("workspace", p.Workspace), "until": stamp(p.Until), "auto": fmt.Sprint(p.Auto), "in_client": fmt.Sprint(p.InClient)}
 		if err := r.record(PersonName, "commands_enable", string(r.c.ID), f); err != nil {
 			return err
@@ -117,6 +118,7 @@ func (r *room) endPermit(why string) error {
 	}
 	if p.EndedAt.IsZero() {
 		p.EndedAt = r.now
+		r.tx.Notify(Permits)
 		if err := r.tx.PutPermit(p); err != nil {
 			return err
 		}
@@ -152,6 +154,12 @@ func (s *Service) Permits(ctx context.Context) (list []Permit, err error) {
 		return err
 	})
 	return list, err
+}
+
+// WatchPermits gives a hint when an agent may ask for commands that could not before, or the other way round. That a permit's time is over
+// is no change.
+func (s *Service) WatchPermits(ctx context.Context) <-chan struct{} {
+	return s.store.Watch(ctx, Permits)
 }
 
 // MayAskForCommands reports whether the caller sits in a conversation where commands are enabled.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"agentbridge/internal/audit"
 	"agentbridge/internal/policy"
 )
 
@@ -20,6 +21,7 @@ type RunCommandRequest struct {
 	Command      string
 	Reason       string
 	ID           CommandID     // of a command that was asked for; then the texts are empty
+	Key          string        // the same key is the same command: makes a retry safe; empty: each request is a command of its own
 	Wait         time.Duration // until it has ended; 0 to 240 s
 }
 
@@ -42,6 +44,7 @@ type CommandView struct {
 	Truncated    bool           `json:"truncated"`
 	Outcome      string         `json:"outcome,omitempty"`
 	Why          string         `json:"why,omitempty"` // a person's word
+	InClient     bool           `json:"in_client"` // it waits, and a yes in the asking agent's program counts
 	Unread       int            `json:"unread"`
 }
 
@@ -99,6 +102,12 @@ func (s *Service) askFor(ctx context.Context, c Caller, q RunCommandRequest) (Co
 		if err := cmp.Or(r.live(), r.running(), r.may(Worker, "ask for commands")); err != nil {
 			return v, err
 		}
+		id := commandID(r, q.Key)
+		if k, err := r.tx.Command(r.c.ID, id); err == nil && k.Text == a.text {
+			return k.view(), nil
+		} else if err != nil && !errors.Is(err, NotFound) {
+			return v, err
+		}
 		p, err := r.permit()
 		if err != nil {
 			return v, err
@@ -121,7 +130,7 @@ func (s *Service) askFor(ctx context.Context, c Caller, q RunCommandRequest) (Co
 			return v, err
 		}
 		k := Command{
-			Conversation: r.c.ID, ID: CommandID(newID("cmd_")), Member: r.me.Name, Agent: r.me.Agent, Text: a.text, Reason: a.reason,
+			Conversation: r.c.ID, ID: id, Member: r.me.Name, Agent: r.me.Agent, Text: a.text, Reason: a.reason,
 			Mode: p.Mode, Workspace: p.Workspace, Verdict: d.Verdict, Why: d.Reason, State: CommandWaiting, AskedAt: r.now, ChangedAt: r.now,
 			ExpiresAt: r.now.Add(approveWithin).Truncate(time.Second), Exit: -1,
 		}
@@ -145,6 +154,14 @@ func (s *Service) askFor(ctx context.Context, c Caller, q RunCommandRequest) (Co
 		r.progress()
 		return k.view(), r.save()
 	})
+}
+
+// commandID is the same for the same seat and key.
+func commandID(r *room, key string) CommandID {
+	if key == "" {
+		return CommandID(newID("cmd_"))
+	}
+	return CommandID("cmd_" + audit.ContentHash(r.c.Key, "command id", r.me.Name, string(r.me.Agent), key)[:16])
 }
 
 // permit is the leave that is good now.
@@ -178,6 +195,13 @@ func (s *Service) commandOf(ctx context.Context, c Caller, q RunCommandRequest) 
 			return noCommand(err)
 		}
 		v = k.view()
+		if k.State == CommandWaiting {
+			p, err := tx.Permit(id)
+			if err != nil && !errors.Is(err, NotFound) {
+				return err
+			}
+			v.InClient = p.InClient
+		}
 		v.Unread, err = unreadOf(tx, c)
 		return err
 	})

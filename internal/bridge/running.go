@@ -114,6 +114,9 @@ func (s *Service) EndCommand(ctx context.Context, c Command, res CommandResult) 
 	})
 }
 
+// noticed is how much of an output all members are told, in characters.
+const noticed = 8000
+
 // ended tells members how a command went.
 func (c Command) ended(state CommandState) string {
 	how := fmt.Sprintf("exit status %d", c.Exit)
@@ -124,11 +127,14 @@ func (c Command) ended(state CommandState) string {
 	if c.Output == "" {
 		return text + " It said nothing."
 	}
-	cut := ""
-	if c.Cut {
-		cut = fmt.Sprintf(", of %d bytes", c.Size)
+	output, cut := c.Output, c.Cut
+	if runes := []rune(output); len(runes) > noticed {
+		output, cut = string(runes[:noticed]), true
 	}
-	return fmt.Sprintf("%s Its output%s:\n%s", text, cut, c.Output)
+	if cut {
+		text += fmt.Sprintf(" It wrote %d bytes, of which this is the beginning.", c.Size)
+	}
+	return text + "\n" + FrameOutput(output)
 }
 
 // sweepCommands ends what nobody approved or began in time, and what lost its runner.

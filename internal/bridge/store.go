@@ -66,6 +66,9 @@ func Feed(id ConversationID) Topic { return Topic("feed/" + id) }
 // Commands is notified when there may be a command to approve or to run, in any conversation.
 const Commands Topic = "commands"
 
+// Permits is notified when a person let agents ask for commands, or does not any more.
+const Permits Topic = "permits"
+
 // Everything is notified when anything in any conversation changed.
 const Everything Topic = "everything"
 

@@ -82,6 +82,17 @@ var agentCalls = map[string]agentCall{
 	"add_task":      passed((*bridge.Service).AddTask),
 	"update_task":   passed((*bridge.Service).UpdateTask),
 	"list_tasks":    passed((*bridge.Service).ListTasks),
+	// Asking again takes nothing, so it may wait.
+	"run_command": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, q bridge.RunCommandRequest) (bridge.CommandView, error) {
+		if q.ID == "" {
+			q.Wait = 0
+		}
+		return s.RunCommand(ctx, c, q)
+	}),
+	"answer_command": passed((*bridge.Service).AnswerCommand),
+	"may_ask_for_commands": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, _ Nothing) (bool, error) {
+		return s.MayAskForCommands(ctx, c)
+	}),
 	"conversation":  passed((*bridge.Service).Conversation),
 
 	"check": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, q bridge.CheckRequest) (bridge.CheckResult, error) {

@@ -23,6 +23,11 @@ type Bridge interface {
 	UpdateTask(context.Context, bridge.Caller, bridge.UpdateTaskRequest) (bridge.UpdateTaskResult, error)
 	ListTasks(context.Context, bridge.Caller, bridge.ListTasksRequest) (bridge.ListTasksResult, error)
 
+	RunCommand(context.Context, bridge.Caller, bridge.RunCommandRequest) (bridge.CommandView, error)
+	AnswerCommand(context.Context, bridge.Caller, bridge.CommandAnswer) (bridge.CommandView, error)
+	MayAskForCommands(context.Context, bridge.Caller) (bool, error)
+	WatchPermits(ctx context.Context) <-chan struct{}
+
 	GiveBack(context.Context, bridge.Caller, bridge.Receipt) error
 	UnclaimTask(ctx context.Context, c bridge.Caller, id bridge.ConversationID, task bridge.TaskID, leaseToken int64) error
 	Unread(context.Context, bridge.Caller) (int, error)

@@ -25,6 +25,9 @@ type result struct {
 	shape   any
 	text    string
 	nothing bool // there was nothing to give yet
+
+	question *mcp.ElicitParams // what the client's person is asked first, instead of all this; nil: nothing
+	state    string            // what comes back with the answer to it
 }
 
 // callTool runs one call of a tool. Whatever goes wrong in it is a result a model can act on; only a request that nobody waits for
@@ -51,6 +54,9 @@ func (s *Server) callTool(ctx context.Context, req *mcp.CallToolRequest, t tool,
 
 // answer is what a client gets of a call.
 func (s *Server) answer(ctx context.Context, c *call, res result, err error) (*mcp.CallToolResult, error) {
+	if err == nil && res.question != nil {
+		return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{questionKey: res.question}, RequestState: res.state}, nil
+	}
 	if err == nil {
 		return &mcp.CallToolResult{StructuredContent: res.shape, Content: []mcp.Content{&mcp.TextContent{Text: res.text}}}, nil
 	}

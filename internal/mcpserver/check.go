@@ -39,7 +39,7 @@ func (s *Server) checkMessages(ctx context.Context, c *call) (result, error) {
 			return result{}, err
 		}
 	}
-	return result{&res, checkText(res), len(res.Messages) == 0}, nil
+	return result{shape: &res, text: checkText(res), nothing: len(res.Messages) == 0}, nil
 }
 
 // awaitMessages waits for what a check would give.

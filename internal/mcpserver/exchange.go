@@ -28,6 +28,8 @@ type exchange struct {
 
 	postponed *taskState // the answer to a call that waits as a task; nil: it does not
 
+	asked bridge.CommandView // the command that a person is being asked about by this exchange; its id is empty where there is none
+
 	answer // guarded by answers.mu
 }
 

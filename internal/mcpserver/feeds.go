@@ -33,6 +33,15 @@ type feeds struct {
 	running sync.WaitGroup
 }
 
+// start runs what goes on until the server closes.
+func (f *feeds) start(s *Server, run func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s.closing.Err() == nil {
+		f.running.Go(run)
+	}
+}
+
 // subscribe serves resources/subscribe of the older protocol. Only members get so far: for others there is no such resource.
 func (s *Server) subscribe(ctx context.Context, req *mcp.SubscribeRequest) error {
 	uri := req.Params.URI
@@ -98,13 +107,14 @@ func (s *Server) endFeeds(session *mcp.ServerSession) {
 // one subscription a session and resource, and the end of one ends the others (go-sdk 1.8.0, server.go).
 func (s *Server) listen(ctx context.Context, req *mcp.SubscriptionsListenRequest) (mcp.Result, error) {
 	x := exchangeFrom(ctx)
-	if req.Params.Notifications == nil {
+	wanted := req.Params.Notifications
+	if wanted == nil {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "notifications is missing"}
 	}
 	if !x.id.IsValid() {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "a subscription needs an id"}
 	}
-	uris := slices.Compact(slices.Sorted(slices.Values(req.Params.Notifications.ResourceSubscriptions)))
+	uris := slices.Compact(slices.Sorted(slices.Values(wanted.ResourceSubscriptions)))
 	if len(uris) > maxFeeds {
 		return nil, tooMany()
 	}
@@ -115,7 +125,7 @@ func (s *Server) listen(ctx context.Context, req *mcp.SubscriptionsListenRequest
 	}
 	meta := func() mcp.Meta { return mcp.Meta{mcp.MetaKeySubscriptionID: x.id.Raw()} }
 	err := s.tell(ctx, req.Session, "notifications/subscriptions/acknowledged", &mcp.SubscriptionsAcknowledgedParams{
-		Meta: meta(), Notifications: mcp.NotificationSubscriptions{ResourceSubscriptions: uris}, // lists do not change here
+		Meta: meta(), Notifications: mcp.NotificationSubscriptions{ResourceSubscriptions: uris, ToolsListChanged: wanted.ToolsListChanged}, // other lists do not change here
 	})
 	if err != nil {
 		return nil, err
@@ -123,6 +133,9 @@ func (s *Server) listen(ctx context.Context, req *mcp.SubscriptionsListenRequest
 	ctx, stop := x.attend(ctx)
 	defer stop()
 	defer context.AfterFunc(x.leaving, stop)()
+	if wanted.ToolsListChanged {
+		defer s.follow(ctx, req.Session, x.caller, meta)()
+	}
 	var wg sync.WaitGroup
 	for _, uri := range uris {
 		wg.Go(func() { s.feed(ctx, req.Session, uri, meta) })
@@ -178,6 +191,8 @@ func (s *Server) tell(ctx context.Context, session *mcp.ServerSession, method st
 	switch p := p.(type) {
 	case *mcp.ResourceUpdatedNotificationParams:
 		req = &mcp.ServerRequest[*mcp.ResourceUpdatedNotificationParams]{Session: session, Params: p}
+	case *mcp.ToolListChangedParams:
+		req = &mcp.ServerRequest[*mcp.ToolListChangedParams]{Session: session, Params: p}
 	case *mcp.SubscriptionsAcknowledgedParams:
 		req = &mcp.ServerRequest[*mcp.SubscriptionsAcknowledgedParams]{Session: session, Params: p}
 	}

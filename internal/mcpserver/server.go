@@ -52,6 +52,7 @@ type Server struct {
 	reading     chan struct{} // a place for each request that is being read
 	feeds       feeds
 	waits       endedTasks
+	offers      offers
 	tries       tries
 	notify      mcp.MethodHandler // sends a notification to a session
 	connections atomic.Uint64
@@ -72,7 +73,7 @@ func New(svc Bridge, o Options) *Server {
 	options := &mcp.ServerOptions{
 		Instructions: instructions,
 		Logger:       slog.New(careful{s.log.Handler(), s, slog.LevelWarn}), // below, it tells of every request
-		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}, Resources: &mcp.ResourceCapabilities{Subscribe: true}},
+		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{ListChanged: true}, Resources: &mcp.ResourceCapabilities{Subscribe: true}},
 		SetCacheable: func(_ context.Context, _ mcp.Request, c *mcp.Cacheable) { c.CacheScope = "private" },
 
 		SubscribeHandler:   s.subscribe,
@@ -145,9 +146,12 @@ func (s *Server) receive(next mcp.MethodHandler) mcp.MethodHandler {
 			res, err := s.listen(ctx, r)
 			return res, s.cleanError(err)
 		}
-		res, err := next(ctx, method, req)
+		res, err := s.elicits(ctx, next, method, req)
 		if x.postponed != nil && err == nil {
 			return x.postponed, nil
+		}
+		if list, ok := res.(*mcp.ListToolsResult); ok {
+			s.offer(ctx, req, list)
 		}
 		if discovered, ok := res.(*mcp.DiscoverResult); ok {
 			discovered.Capabilities.AddExtension(tasksExtension, nil) // in answers to older clients it would mean nothing

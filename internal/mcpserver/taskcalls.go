@@ -56,7 +56,7 @@ func (s *Server) claimTask(ctx context.Context, c *call) (result, error) {
 			return result{}, err
 		}
 	}
-	return result{&res, claimText(res), res.Task == nil}, nil
+	return result{shape: &res, text: claimText(res), nothing: res.Task == nil}, nil
 }
 
 // awaitTask waits for what a claim would give.
