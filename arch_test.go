@@ -28,11 +28,11 @@ const everything = "everything"
 var rooms = map[string][]string{
 	"cmd/agentbridge":         {"internal/cli"},
 	"internal/cli":            {everything}, // the only room that knows both engines
-	"internal/mcpserver":      {"internal/bridge"},
+	"internal/mcpserver":      {"internal/bridge", "internal/policy"},
 	"internal/agent":          {"internal/bridge", "internal/mcpserver"},
 	"internal/clients":        {"internal/agent", "internal/bridge"},
 	"internal/creds":          {"internal/agent", "internal/bridge"},
-	"internal/daemon":         {"internal/bridge", "internal/sandbox", "internal/snapshot"},
+	"internal/daemon":         {"internal/bridge", "internal/policy", "internal/sandbox", "internal/snapshot"},
 	"internal/bridge":         {"internal/audit", "internal/redact", "internal/policy"},
 	"internal/sqlite":         {"internal/bridge", "internal/audit", "internal/policy"},
 	"internal/postgres":       {"internal/bridge", "internal/audit", "internal/policy"},

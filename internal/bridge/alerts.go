@@ -1,7 +1,8 @@
 package bridge
 
 // alert raises an alert in this update: it is stored for the sinks, and told to the orchestrators present, or, where none of them is
-// there to hear it, to all others. A pause is told to all. The text is the bridge's own words, with names and ids.
+// there to hear it, to all others. A pause is told to all, and a command that waits for a person
+// to no agent. The text is the bridge's own words, with names and ids.
 func (r *room) alert(kind AlertKind, member string, task TaskID, text string) error {
 	a := Alert{
 		ID: AlertID(newID("alert_")), Conversation: r.c.ID, Kind: kind, At: r.now, Member: member, Task: task, Text: text,
@@ -15,6 +16,9 @@ func (r *room) alert(kind AlertKind, member string, task TaskID, text string) er
 
 // alarmed are those who are told of an alert.
 func (r *room) alarmed(kind AlertKind, member string) (names []string) {
+	if kind == AlertCommand {
+		return nil
+	}
 	var leads []string
 	for _, m := range r.all {
 		if !m.Present() || m.Name == member {

@@ -51,7 +51,7 @@ func (s *Service) AnswerCommand(ctx context.Context, c Caller, q CommandAnswer) 
 		}
 		r.tx.Notify(Commands)
 		k.State = state
-		return k.view(), r.save()
+		return k.View(), r.save()
 	})
 }
 

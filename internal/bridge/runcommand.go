@@ -44,11 +44,12 @@ type CommandView struct {
 	Truncated    bool           `json:"truncated"`
 	Outcome      string         `json:"outcome,omitempty"`
 	Why          string         `json:"why,omitempty"` // a person's word
-	InClient     bool           `json:"in_client"` // it waits, and a yes in the asking agent's program counts
+	InClient     bool           `json:"in_client"`     // it waits, and a yes in the asking agent's program counts
 	Unread       int            `json:"unread"`
 }
 
-func (c Command) view() CommandView {
+// View is the command as it is shown.
+func (c Command) View() CommandView {
 	v := CommandView{
 		ID: c.ID, Conversation: c.Conversation, From: c.Member, Command: c.Text, Reason: c.Reason, Mode: c.Mode, Workspace: c.Workspace, Policy: c.Verdict, PolicyWhy: c.Why,
 		State: c.State, ExpiresAt: c.ExpiresAt, Output: c.Output, OutputBytes: c.Size, Truncated: c.Cut, Outcome: c.Outcome, Why: c.Word,
@@ -104,7 +105,7 @@ func (s *Service) askFor(ctx context.Context, c Caller, q RunCommandRequest) (Co
 		}
 		id := commandID(r, q.Key)
 		if k, err := r.tx.Command(r.c.ID, id); err == nil && k.Text == a.text {
-			return k.view(), nil
+			return k.View(), nil
 		} else if err != nil && !errors.Is(err, NotFound) {
 			return v, err
 		}
@@ -152,7 +153,7 @@ func (s *Service) askFor(ctx context.Context, c Caller, q RunCommandRequest) (Co
 		}
 		r.tx.Notify(Commands)
 		r.progress()
-		return k.view(), r.save()
+		return k.View(), r.save()
 	})
 }
 
@@ -194,7 +195,7 @@ func (s *Service) commandOf(ctx context.Context, c Caller, q RunCommandRequest) 
 		if err != nil {
 			return noCommand(err)
 		}
-		v = k.view()
+		v = k.View()
 		if k.State == CommandWaiting {
 			p, err := tx.Permit(id)
 			if err != nil && !errors.Is(err, NotFound) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"agentbridge/internal/policy"
 )
@@ -137,6 +138,10 @@ func (c Command) ended(state CommandState) string {
 	return text + "\n" + FrameOutput(output)
 }
 
+// longestRun is how long nothing may be heard of a command that runs, where nobody can tell whether its runner lives: longer than any
+// may take.
+const longestRun = 30 * time.Minute
+
 // sweepCommands ends what nobody approved or began in time, and what lost its runner.
 func (s *Service) sweepCommands(ctx context.Context, rep *SweepReport) error {
 	var due []Command
@@ -148,7 +153,7 @@ func (s *Service) sweepCommands(ctx context.Context, rep *SweepReport) error {
 				return err
 			}
 			for _, c := range open {
-				if state == CommandRunning && s.dead(c.Runner) || state != CommandRunning && !tx.Now().Before(c.ExpiresAt) {
+				if state == CommandRunning && (s.dead(c.Runner) || tx.Now().Sub(c.ChangedAt) > longestRun) || state != CommandRunning && !tx.Now().Before(c.ExpiresAt) {
 					due = append(due, c)
 				}
 			}

@@ -174,7 +174,7 @@ From a shell:      agentbridge create --as alpha --role lead --partner beta=test
 	add("agent", "An agent's tools, from a shell:", p.createCommand(), p.inviteCommand(), p.joinCommand(), p.sendCommand(),
 		p.checkCommand(), p.setStatusCommand(), p.partnersCommand(), p.taskCommand(), p.credsCommand())
 	add("person", "For the person in charge:", p.statusCommand(), p.listCommand(), p.showCommand(), p.tailCommand(), p.sayCommand(),
-		p.extendCommand(), p.closeCommand(), p.pauseCommand(), p.resumeCommand(), p.revokeCommand(), p.exportCommand(), p.cleanupCommand())
+		p.extendCommand(), p.closeCommand(), p.pauseCommand(), p.resumeCommand(), p.yoloCommand(), p.approveCommand(), p.denyCommand(), p.restoreSnapshotCommand(), p.revokeCommand(), p.exportCommand(), p.cleanupCommand())
 	add("clients", "Your clients:", p.installCommand(), p.uninstallCommand(), p.doctorCommand(), p.hookCommand())
 	add("care", "Tokens, logs and more:", p.tokenCommand(), p.keyCommand(), p.auditCommand(), p.redactCommand(), p.policyCommand(), p.versionCommand())
 	root.SetHelpCommandGroupID("care")

@@ -81,7 +81,7 @@ func (p *program) openAt(ctx context.Context, conf *config, mayMake bool) (*open
 		return nil, errors.Join(err, b.store.Close())
 	}
 	svc, err := bridge.New(ctx, b.store, bridge.Options{
-		Config: conf.Bridge, Keys: b.ring, Reload: p.reload(b.file), Scanner: scanner, Dead: b.store.Dead, Log: p.log,
+		Config: conf.Bridge, Keys: b.ring, Reload: p.reload(b.file), Scanner: scanner, Dead: b.store.Dead, Log: p.log, Rules: conf.Policy.options(""),
 		Signer: signer, Witness: p.witness(conf.Data, b.path), Address: p.announced(conf.Data),
 	})
 	if err != nil {

@@ -130,8 +130,8 @@ func distance(d time.Duration) string {
 	return "in " + rough(d)
 }
 
-// age is how long something has lasted.
-func age(now, since time.Time) string { return rough(max(0, now.Sub(since))) }
+// old is how long something has lasted.
+func old(now, since time.Time) string { return rough(max(0, now.Sub(since))) }
 
 // rough is a duration in the units that matter.
 func rough(d time.Duration) string {

@@ -29,6 +29,12 @@ func TestMain(m *testing.M) {
 				os.Exit(1)
 			}
 		},
+		"call": func() {
+			if err := call(os.Args[1:], os.Stdout); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		},
 		"keen": func() { os.Exit(keen(os.Args[1:])) },
 	})
 }
@@ -74,6 +80,7 @@ func stories(t *testing.T, params testscript.Params, setup func(env *testscript.
 			"detached":   detached,
 			"typed":      typed,
 			"pasted":     pasted,
+			"answered":   answered,
 		},
 		RequireUniqueNames: true,
 	})

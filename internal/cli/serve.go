@@ -104,6 +104,7 @@ func (p *program) serve(ctx context.Context) error {
 	wg.Go(announcing)
 	dog.Begin(ctx)
 	wg.Go(func() { dog.Run(ctx) })
+	wg.Go(func() { o.runner()(ctx) })
 	wg.Go(func() { daemon.KeepHeadroom(ctx) })
 	wg.Go(func() {
 		dog.Health.Verify(ctx)

@@ -70,7 +70,7 @@ func (p *program) conversationStanding(now time.Time, c bridge.ConversationStand
 		case !m.Joined:
 			liveness = "invited"
 		case !m.Since.IsZero():
-			lasts = age(now, m.Since)
+			lasts = old(now, m.Since)
 		}
 		rows = append(rows, []string{
 			"  " + line(m.Name, 20), string(m.Rank), liveness, lasts, dash(string(m.Status)), strconv.Itoa(m.Unread), strconv.Itoa(m.Overdue), holds(m.Holds),
@@ -78,7 +78,7 @@ func (p *program) conversationStanding(now time.Time, c bridge.ConversationStand
 	}
 	p.table(rows...)
 	for _, w := range c.Waits {
-		p.printf("  %s waits for %s: %s %s (%s)\n", w.Who, w.On, waitFor[w.For], w.Subject, age(now, w.Since))
+		p.printf("  %s waits for %s: %s %s (%s)\n", w.Who, w.On, waitFor[w.For], w.Subject, old(now, w.Since))
 	}
 	if tasks := taskCounts(c.Tasks); tasks != "" {
 		p.printf("  tasks: %s\n", tasks)

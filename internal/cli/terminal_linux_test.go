@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,6 +50,36 @@ func pasted(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	ts.Check(os.WriteFile(ts.MkAbs("shown"), shown, 0o600))
 }
+
+// answered FILE CODE COMMAND… runs a command on a terminal of its own and answers what it asks: each line of the file is the end of a prompt,
+// "=>" and the answer, in their order. The answer CODE is the code of six digits that was shown last. What is shown is left in the file
+// "shown"; a line that was not asked for is a failure.
+func answered(ts *testscript.TestScript, neg bool, args []string) {
+	var prompts, answers []string
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if prompt, answer, ok := strings.Cut(strings.TrimRight(line, "\n"), "=>"); ok {
+			prompts, answers = append(prompts, strings.TrimSpace(prompt)), append(answers, strings.TrimSpace(answer))
+		}
+	}
+	next, from := 0, 0
+	shown := atTerminalOf(ts, args[1:], func(shown []byte) string {
+		if next == len(prompts) || !strings.HasSuffix(strings.TrimSpace(string(shown[from:])), prompts[next]) {
+			return ""
+		}
+		answer := answers[next]
+		if codes := sixDigits.FindAllString(string(shown), -1); answer == "CODE" && len(codes) > 0 {
+			answer = codes[len(codes)-1]
+		}
+		next, from = next+1, len(shown)
+		return answer + "\r"
+	})
+	ts.Check(os.WriteFile(ts.MkAbs("shown"), shown, 0o600))
+	if next < len(prompts) {
+		ts.Fatalf("it did not ask %q", prompts[next])
+	}
+}
+
+var sixDigits = regexp.MustCompile(`\b[0-9]{6}\b`)
 
 // atTerminalOf runs a command on a terminal and types what answer gives for what is shown so far.
 func atTerminalOf(ts *testscript.TestScript, args []string, answer func(shown []byte) string) []byte {

@@ -9,6 +9,10 @@ func typed(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("no pseudo-terminal here")
 }
 
+func answered(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Fatalf("no pseudo-terminal here")
+}
+
 func pasted(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("no pseudo-terminal here")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,10 @@ func (p *program) watch(ctx context.Context, o *opened) error {
 		}
 	}
 	p.tell("agentbridge: watching %s every %s, alerts go to %s", o.conf.Store, showDuration(dog.Every), strings.Join(append(sinkNames(dog.Sinks), "stdout"), ", "))
+	var wg sync.WaitGroup
+	wg.Go(func() { o.runner()(ctx) })
 	dog.Run(ctx)
+	wg.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, syscall.EPIPE) {
 		return err
 	}

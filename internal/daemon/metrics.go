@@ -93,6 +93,7 @@ func done(rep bridge.SweepReport) map[string]int {
 		"conversation_warned": rep.Warned, "conversation_buried": rep.Buried, "conversation_erased": rep.Erased,
 		"heartbeat_written": rep.Beats, "member_silenced": rep.Silenced, "member_recovered": rep.Recovered,
 		"task_reopened": rep.Reopened, "task_failed": rep.Failed, "task_nudged": rep.Nudged, "task_reassigned": rep.Reassigned,
+		"command_ended": rep.Commands,
 	}
 }
 

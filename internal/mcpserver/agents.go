@@ -93,7 +93,7 @@ var agentCalls = map[string]agentCall{
 	"may_ask_for_commands": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, _ Nothing) (bool, error) {
 		return s.MayAskForCommands(ctx, c)
 	}),
-	"conversation":  passed((*bridge.Service).Conversation),
+	"conversation": passed((*bridge.Service).Conversation),
 
 	"check": passed(func(s *bridge.Service, ctx context.Context, c bridge.Caller, q bridge.CheckRequest) (bridge.CheckResult, error) {
 		q.Wait = 0

@@ -82,7 +82,7 @@ func question(v bridge.CommandView) *mcp.ElicitParams {
 	})
 	return &mcp.ElicitParams{
 		Mode: "form", RequestedSchema: json.RawMessage(schema),
-		Message: fmt.Sprintf("%s asks to run a command in %s, %s mode, in the sandbox and without network:\n\n%s\n\nIts reason: %s\nThe policy: %s, %s.\n%s It waits until %s.",
+		Message: fmt.Sprintf("%s asks to run a command in %s, %s mode, in the sandbox and without network:\n\n%s\n\nIts reason: %s\nThe policy: %s, %s.\n%s\nIt waits until %s.",
 			v.From, v.Workspace, v.Mode, v.Command, reason, v.Policy, v.PolicyWhy, how, clock(v.ExpiresAt)),
 	}
 }

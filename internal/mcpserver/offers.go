@@ -102,8 +102,8 @@ func (s *Server) lookAfter(one *offer) {
 
 // watchOffers tells clients until the server closes.
 func (s *Server) watchOffers() {
+	hint := s.svc.WatchPermits(s.closing)
 	for {
-		hint := s.svc.WatchPermits(s.closing)
 		s.renewOffers()
 		select {
 		case <-s.closing.Done():

@@ -37,11 +37,18 @@ func (r Report) Held() bool {
 	return !slices.ContainsFunc(r.Checks, func(c Check) bool { return !c.Held })
 }
 
+// longestTemp is how long the path of a directory may be, in bytes, in which a socket of the probe has a path that the system takes.
+const longestTemp = 50
+
 // Probe really tries to break out of the sandbox that commands would run in with these options, in a workspace of its own (that of
 // the options is not used): it reads, writes and connects where it must not, and finds out what happened. It takes a tenth of a
 // second. An error means that it could not be tried; then nothing should be run either.
 func Probe(ctx context.Context, o Options) (Report, error) {
-	dir, err := os.MkdirTemp("", "agentbridge-probe-")
+	temp := ""
+	if len(os.TempDir()) > longestTemp {
+		temp = "/tmp"
+	}
+	dir, err := os.MkdirTemp(temp, "agentbridge-probe-")
 	if err != nil {
 		return Report{Tier: None}, fmt.Errorf("prepare the probe: %w", err)
 	}

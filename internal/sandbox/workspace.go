@@ -6,6 +6,14 @@ import (
 	"path/filepath"
 )
 
+// Check finds what makes the workspace unfit: an [Error] of kind [BadWorkspace]. It is quick; [New] begins with it.
+func (o Options) Check() error {
+	if o.Home == "" {
+		o.Home, _ = os.UserHomeDir()
+	}
+	return o.check()
+}
+
 // check finds what makes the workspace unfit.
 func (o Options) check() error {
 	dir := o.Workspace

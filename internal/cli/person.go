@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+
+	"agentbridge/internal/bridge"
+)
+
+// A person is whoever sits at the controlling terminal. All that they are asked and told goes through it and never through stdin or stdout,
+// which a tool may hold.
+type person struct {
+	tty  *os.File
+	was  *term.State
+	line *term.Terminal
+	stop func() bool
+}
+
+// person finds whoever sits at the terminal; without one that is [bridge.Denied]. leave gives the terminal back.
+func (p *program) person(ctx context.Context, verb string) (*person, error) {
+	none := bridge.Errorf(bridge.Denied, "%s is for a person, and there is no terminal", verb).WithHint("type it in a terminal yourself; it is not for agents or scripts")
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, none
+	}
+	was, err := term.MakeRaw(int(tty.Fd()))
+	if err != nil {
+		tty.Close()
+		return nil, none
+	}
+	p.out.Flush()
+	h := &person{tty: tty, was: was, line: term.NewTerminal(tty, "")}
+	if width, height, err := term.GetSize(int(tty.Fd())); err == nil && width > 0 {
+		h.line.SetSize(width, height)
+	}
+	h.stop = context.AfterFunc(ctx, func() { tty.SetReadDeadline(time.Unix(1, 0)) })
+	return h, nil
+}
+
+func (h *person) leave() {
+	h.stop()
+	term.Restore(int(h.tty.Fd()), h.was)
+	h.tty.Close()
+}
+
+// say shows a line. What is in it cannot move the cursor.
+func (h *person) say(format string, args ...any) {
+	fmt.Fprintln(h.line, plain(fmt.Sprintf(format, args...)))
+}
+
+// ask asks for a line, secret for one that is not shown. That the terminal is gone, or the person gave up, is [bridge.Denied].
+func (h *person) ask(prompt string) (string, error) {
+	h.line.SetPrompt(prompt)
+	defer h.line.SetPrompt("")
+	return h.answer(h.line.ReadLine())
+}
+
+func (h *person) secret(prompt string) (string, error) {
+	return h.answer(h.line.ReadPassword(prompt))
+}
+
+func (h *person) answer(text string, err error) (string, error) {
+	if err != nil && err != term.ErrPasteIndicator {
+		return "", bridge.Errorf(bridge.Denied, "nobody answered at the terminal").WithHint("nothing was done; type it again")
+	}
+	return strings.TrimSpace(text), nil
+}
+
+// plain shows what cannot be seen, but for line ends.
+func plain(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\n' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		}
+	}
+	return b.String()
+}
