@@ -153,6 +153,22 @@ var ordeals = []ordeal{
 		},
 	},
 	{
+		name: "ask for a command", judge: (*town).askedOnce,
+		try: func(w *town, n int, far *Remote) error {
+			if n == 0 {
+				w.enableCommands()
+			}
+			if _, err := w.svc.ServePermits(w.ctx, func(bridge.Permit) bool { return true }); err != nil {
+				return err
+			}
+			v, err := far.RunCommand(w.ctx, bridge.Caller{}, bridge.RunCommandRequest{Command: fmt.Sprintf("cat %d", n), Reason: text(n)})
+			if err == nil && v.State != bridge.CommandWaiting {
+				return fmt.Errorf("it is %s", v.State)
+			}
+			return errors.Join(err, w.askedOnce(n))
+		},
+	},
+	{
 		name: "create",
 		try: func(w *town, n int, far *Remote) error {
 			res, err := far.Create(w.ctx, bridge.Caller{}, bridge.CreateRequest{Title: text(n), Partners: []bridge.Partner{{Name: "alpha"}}})
