@@ -10,7 +10,7 @@ OWNER    ?= agentbridge
 PLATFORMS ?= $(shell go env GOOS)/$(shell go env GOARCH)
 
 TOOL  := go tool -modfile=tools/go.mod
-BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-X agentbridge/internal/cli.version=$(VERSION)'
+BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X agentbridge/internal/cli.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run build package test check matrix networks race postgres inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc

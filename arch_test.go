@@ -29,7 +29,7 @@ var rooms = map[string][]string{
 	"cmd/agentbridge":         {"internal/cli"},
 	"internal/cli":            {everything}, // the only room that knows both engines
 	"internal/mcpserver":      {"internal/bridge", "internal/policy"},
-	"internal/agent":          {"internal/bridge", "internal/mcpserver"},
+	"internal/agent":          {"internal/bridge", "internal/mcpserver", "internal/policy"},
 	"internal/clients":        {"internal/agent", "internal/bridge"},
 	"internal/creds":          {"internal/agent", "internal/bridge"},
 	"internal/daemon":         {"internal/bridge", "internal/policy", "internal/sandbox", "internal/snapshot"},
