@@ -52,7 +52,7 @@ func pasted(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // answered FILE CODE COMMAND… runs a command on a terminal of its own and answers what it asks: each line of the file is the end of a prompt,
-// "=>" and the answer, in their order. The answer CODE is the code of six digits that was shown last. What is shown is left in the file
+// "=>" and the answer, in their order. The answer HANGUP closes the terminal, CODE is the code of six digits that was shown last. What is shown is left in the file
 // "shown"; a line that was not asked for is a failure.
 func answered(ts *testscript.TestScript, neg bool, args []string) {
 	var prompts, answers []string
@@ -79,6 +79,8 @@ func answered(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+const hangUp = "HANGUP"
+
 var sixDigits = regexp.MustCompile(`\b[0-9]{6}\b`)
 
 // atTerminalOf runs a command on a terminal and types what answer gives for what is shown so far.
@@ -101,7 +103,12 @@ func atTerminalOf(ts *testscript.TestScript, args []string, answer func(shown []
 				return // the other end is closed everywhere
 			}
 			shown = append(shown, chunk[:n]...)
-			if keys := answer(shown); keys != "" {
+			keys := answer(shown)
+			if keys == hangUp+"\r" {
+				ours.Close()
+				return
+			}
+			if keys != "" {
 				io.WriteString(ours, keys)
 			}
 		}
