@@ -29,6 +29,12 @@ func TestMain(m *testing.M) {
 				os.Exit(1)
 			}
 		},
+		"begin": func() {
+			if err := begin(os.Args[1:], os.Stdin, os.Stdout); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		},
 		"call": func() {
 			if err := call(os.Args[1:], os.Stdout); err != nil {
 				fmt.Fprintln(os.Stderr, err)

@@ -8,11 +8,9 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,26 +43,10 @@ func redeem(args []string, in io.Reader, out io.Writer) error {
 			return err
 		}
 	}
-	fmt.Fprintln(out, "ready")
-	if _, err := bufio.NewReader(in).ReadString('\n'); err != nil {
-		return err
-	}
-	var seated, refused atomic.Int64
-	var wg sync.WaitGroup
-	for i := range tries {
-		wg.Go(func() {
-			_, err := o.svc.Join(ctx, callers[i%len(callers)], bridge.JoinRequest{Code: args[1]})
-			switch {
-			case err == nil:
-				seated.Add(1)
-			case bridge.AsError(err).Code == bridge.Conflict:
-				refused.Add(1)
-			}
-		})
-	}
-	wg.Wait()
-	_, err = fmt.Fprintln(out, seated.Load(), refused.Load())
-	return err
+	return try(in, out, tries, func(i int) (bool, error) {
+		_, err := o.svc.Join(ctx, callers[i%len(callers)], bridge.JoinRequest{Code: args[1]})
+		return err == nil, err
+	})
 }
 
 func TestJoin_OneCodeSeatsOnceInTenThousandTriesOfFourProcesses(t *testing.T) {
@@ -80,50 +62,10 @@ func TestJoin_OneCodeSeatsOnceInTenThousandTriesOfFourProcesses(t *testing.T) {
 	if err := alpha.Call(t.Context(), "create_conversation", map[string]any{"partners": partners}, &made); err != nil {
 		t.Fatal(err)
 	}
-	type racer struct {
-		in  io.WriteCloser
-		out *bufio.Scanner
-		cmd *exec.Cmd
-	}
-	var racers []racer
-	for i := range processes {
-		cmd := exec.Command(os.Args[0], dir, made.Invites[0].Code, fmt.Sprint("racer", i), fmt.Sprint(tries))
-		cmd.Args[0], cmd.Stderr = "redeem", os.Stderr
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		r := racer{in, bufio.NewScanner(out), cmd}
-		t.Cleanup(func() { in.Close(); cmd.Wait() })
-		racers = append(racers, r)
-	}
-	for _, r := range racers {
-		if !r.out.Scan() {
-			t.Fatal("a process ended early")
-		}
-	}
 	start := time.Now()
-	for _, r := range racers {
-		io.WriteString(r.in, "go\n")
-	}
-	var seated, refused int
-	for _, r := range racers {
-		var yes, no int
-		if !r.out.Scan() {
-			t.Fatal("a process ended early")
-		}
-		if _, err := fmt.Sscan(r.out.Text(), &yes, &no); err != nil {
-			t.Fatal(err)
-		}
-		seated, refused = seated+yes, refused+no
-	}
+	seated, refused := race(t, "redeem", processes, func(i int) []string {
+		return []string{dir, made.Invites[0].Code, fmt.Sprint("racer", i), fmt.Sprint(tries)}
+	})
 	t.Logf("%d tries of %d processes in %s: %d seated", processes*tries, processes, time.Since(start).Round(time.Millisecond), seated)
 	if seated != 1 || refused != processes*tries-1 {
 		t.Errorf("%d tries were seated and %d refused, want 1 and %d", seated, refused, processes*tries-1)
