@@ -88,6 +88,7 @@ func (p *program) doctor(ctx context.Context, server string, tryClients bool) er
 		as.examineHub(ctx, conf, h.url, d)
 	}
 	examineMachine(d)
+	examineSandbox(ctx, conf, d)
 	if tryClients {
 		p.examineClients(ctx, conf, d)
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"time"
 
@@ -141,13 +140,6 @@ func examineCertificate(state *tls.ConnectionState, d *diagnosis) {
 
 // examineMachine looks at what of this machine others stand on.
 func examineMachine(d *diagnosis) {
-	if runtime.GOOS != "linux" {
-		d.good("sandbox", "none is known for %s yet", runtime.GOOS)
-	} else if path, err := exec.LookPath("bwrap"); err == nil {
-		d.good("sandbox", "bubblewrap is at %s", path)
-	} else {
-		d.good("sandbox", "bubblewrap is not on PATH; only commands that agents ask to run need it: apt install bubblewrap, or the like")
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return
