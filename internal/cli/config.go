@@ -15,6 +15,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"agentbridge/internal/bridge"
+	"agentbridge/internal/sandbox"
 )
 
 // config is what is in force. Each value remembers where it comes from: flag > environment > file > default.
@@ -33,6 +34,9 @@ type config struct {
 	AlertSecret  secret
 	AlertCommand secret // so may a command line
 
+	CommandTimeout time.Duration // of a command that an agent asked for
+	SandboxImage   string        // of the container where Docker or Podman runs commands; empty: neither does
+
 	from map[string]string // by key: "default", "--data", "AGENTBRIDGE_DATA", or the file's path
 	file string            // the file that was read; empty: none
 }
@@ -42,7 +46,7 @@ const fileName = "agentbridge.toml"
 
 // loadConfig puts together what is in force. Flags are those that were given, by key, and "config" beside them.
 func loadConfig(flags map[string]string, getenv func(string) string) (*config, error) {
-	c := &config{hubSettings: hubSettings{Listen: "127.0.0.1:7483"}, LogFormat: logText, SweepEvery: 5 * time.Second, Log: slog.LevelWarn, Bridge: bridge.Defaults(), from: map[string]string{}}
+	c := &config{hubSettings: hubSettings{Listen: "127.0.0.1:7483"}, LogFormat: logText, SweepEvery: 5 * time.Second, CommandTimeout: sandbox.Defaults.Time, Log: slog.LevelWarn, Bridge: bridge.Defaults(), from: map[string]string{}}
 	given := func(key string) (value, source string) {
 		if v, ok := flags[key]; ok {
 			return v, "--" + strings.ReplaceAll(key, "_", "-")

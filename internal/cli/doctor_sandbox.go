@@ -13,7 +13,7 @@ import (
 // run commands.
 func examineSandbox(ctx context.Context, conf *config, d *diagnosis) {
 	const what = "sandbox"
-	report, err := sandbox.Probe(ctx, sandbox.Options{Hidden: []string{conf.Data}})
+	report, err := sandbox.Probe(ctx, conf.sandbox(""))
 	wanted := os.Getenv(runVariable) == "1"
 	switch {
 	case err != nil:

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,6 +51,8 @@ var settings = []setting{
 	{"alert_webhook", func(c *config) any { return &c.AlertWebhook }, true},
 	{"alert_secret", func(c *config) any { return &c.AlertSecret }, true},
 	{"alert_command", func(c *config) any { return &c.AlertCommand }, true},
+	{"command_timeout", func(c *config) any { return &c.CommandTimeout }, true},
+	{"sandbox_image", func(c *config) any { return &c.SandboxImage }, true},
 	{"log", func(c *config) any { return &c.Log }, true},
 	{"log_format", func(c *config) any { return &c.LogFormat }, true},
 }
@@ -154,6 +157,9 @@ func (c *config) refuse(key, source, problem string) error {
 	return bridge.Errorf(bridge.Invalid, "%s %s (set by %s)", key, problem, source).WithHint("correct it, or leave it out for the default; `agentbridge doctor` shows what is in force")
 }
 
+// imageName is how engines name an image, with a tag or a digest; see github.com/distribution/reference.
+var imageName = regexp.MustCompile(`^[a-z0-9][a-z0-9._/:-]*(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|@sha256:[0-9a-f]{64})$`)
+
 // check looks at values that must fit together.
 func (c *config) check() error {
 	if _, err := c.storePath(); err != nil {
@@ -174,6 +180,10 @@ func (c *config) check() error {
 		return c.refuse("silent_after", c.from["silent_after"], "must be longer than heartbeat, "+showDuration(b.Heartbeat))
 	case b.GoneAfter < b.SilentAfter:
 		return c.refuse("gone_after", c.from["gone_after"], "must not be shorter than silent_after, "+showDuration(b.SilentAfter))
+	case c.SandboxImage != "" && !imageName.MatchString(c.SandboxImage):
+		return c.refuse("sandbox_image", c.from["sandbox_image"], "must be NAME:TAG or NAME@sha256:DIGEST")
+	case c.CommandTimeout < time.Second || c.CommandTimeout > maxCommandTimeout:
+		return c.refuse("command_timeout", c.from["command_timeout"], "must be from 1s to "+showDuration(maxCommandTimeout))
 	case c.SweepEvery > 15*time.Second:
 		return c.refuse("sweep_every", c.from["sweep_every"], "must be at most 15s: after longer pauses it counts as if nobody had watched, and timers begin anew")
 	case b.TokenTTL < 3*b.Heartbeat:

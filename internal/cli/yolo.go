@@ -169,7 +169,7 @@ func workspaceOf(conf *config, dir string, mode policy.Mode) (workspace string, 
 	if err != nil {
 		return "", "", bridge.Errorf(bridge.Invalid, "workspace: %w", err)
 	}
-	box, err := sandbox.New(sandbox.Options{Workspace: workspace, Hidden: []string{conf.Data}})
+	box, err := sandbox.New(conf.sandbox(workspace))
 	if e, ok := errors.AsType[*sandbox.Error](err); ok {
 		return "", "", bridge.Errorf(bridge.Invalid, "%s", e.Message).WithHint("%s", e.Hint)
 	}
@@ -257,7 +257,7 @@ func (p *program) yoloStatusCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		report, err := sandbox.Probe(ctx, sandbox.Options{Hidden: []string{o.conf.Data}})
+		report, err := sandbox.Probe(ctx, o.conf.sandbox(""))
 		if err != nil {
 			return bridge.Errorf(bridge.Unavailable, "try the sandbox: %w", err)
 		}

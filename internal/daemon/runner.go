@@ -21,8 +21,10 @@ type Runner struct {
 	// Key gives the public half of this machine's approval key. Permits of another key are none of this runner's business, whatever the
 	// store says. nil: there is none yet.
 	Key     func() (ed25519.PublicKey, error)
-	Policy  policy.Options // its workspace is the permit's
-	Sandbox sandbox.Options
+	Policy  policy.Options  // its workspace is the permit's
+	Sandbox sandbox.Options // its workspace is the permit's
+	// Caches gives a directory in which the commands of a workspace keep what their tools cache; nil: nothing is kept.
+	Caches func(workspace string) (dir string, err error)
 	// Snapshots is where the snapshots of a workspace are kept.
 	Snapshots func(workspace string) string
 	Log       *slog.Logger
@@ -99,7 +101,13 @@ func (r *Runner) box(workspace string) (box *sandbox.Sandbox, why string) {
 		return box, ""
 	}
 	delete(r.boxes, workspace)
-	box, err := sandbox.New(o)
+	var err error
+	if r.Caches != nil && o.Check() == nil {
+		o.Cache, err = r.Caches(workspace)
+	}
+	if err == nil {
+		box, err = sandbox.New(o)
+	}
 	switch {
 	case err != nil:
 		return nil, err.Error()
