@@ -167,6 +167,17 @@ func (p Program) verify() (faults []string, err error) {
 	if p.Server != "" {
 		return nil, nil // the log is not here
 	}
+	logs, err := p.logs()
+	for _, log := range logs {
+		if log.Fault != "" {
+			faults = append(faults, log.Log+": "+log.Fault)
+		}
+	}
+	return faults, err
+}
+
+// logs has the program check its own log, and gives what it says of each.
+func (p Program) logs() ([]bridge.AuditReport, error) {
 	out, err := p.Command("audit", "verify", "--json").Output()
 	var reports struct {
 		Logs []bridge.AuditReport `json:"logs"`
@@ -174,10 +185,5 @@ func (p Program) verify() (faults []string, err error) {
 	if jsonErr := json.Unmarshal(out, &reports); jsonErr != nil {
 		return nil, errors.Join(err, fmt.Errorf("read audit verify: %w", jsonErr))
 	}
-	for _, log := range reports.Logs {
-		if log.Fault != "" {
-			faults = append(faults, log.Log+": "+log.Fault)
-		}
-	}
-	return faults, err
+	return reports.Logs, err
 }
