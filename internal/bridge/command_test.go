@@ -243,6 +243,27 @@ func TestCommand_WhoeverWritesTheDatabaseApprovesNothing(t *testing.T) {
 	}
 }
 
+func TestCommand_IsNotBegunForWhoHasNoSeatNorWhereNothingGoesOn(t *testing.T) {
+	for name, end := range map[string]func(*yard) error{
+		"the member is revoked":      func(g *yard) error { return g.RevokeMember(g.ctx, g.id, "alpha") },
+		"the conversation is paused": func(g *yard) error { return g.Pause(g.ctx, g.id) },
+		"the conversation is closed": func(g *yard) error { return g.Close(g.ctx, g.id) },
+	} {
+		g := newYard(t, policy.Restricted, false)
+		id := g.ask("make test").ID
+		g.approve(id)
+		if err := end(g); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := g.start("runner"); ok {
+			t.Errorf("although %s, it is begun", name)
+		}
+		if c := g.find(id); c.State != bridge.CommandDenied || c.Word == "" {
+			t.Errorf("although %s, it is %s (%q)", name, c.State, c.Word)
+		}
+	}
+}
+
 func TestCommand_OneYesOfManyAtOnce(t *testing.T) {
 	g := newYard(t, policy.Restricted, false)
 	shown := g.find(g.ask("make test").ID)

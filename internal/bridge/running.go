@@ -72,7 +72,14 @@ func (s *Service) StartCommand(ctx context.Context, runner Instance, mine func(P
 // forbids says why a command that is marked as approved must not run; empty: it may.
 func (r *room) forbids(c Command) string {
 	p, err := r.permit()
+	m, seated := r.member(c.Member)
 	switch {
+	case r.live() != nil:
+		return "its conversation is over"
+	case r.running() != nil:
+		return "its conversation is paused"
+	case !seated || !m.Present() || m.Agent != c.Agent:
+		return "the agent that asked has no seat any more"
 	case err != nil:
 		return "commands are not enabled any more"
 	case c.Mode != p.Mode || c.Workspace != p.Workspace:

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -109,11 +110,30 @@ func steps(d policy.Decision) (list []sandbox.Step) {
 	return list
 }
 
+// wholeLines leaves out what is cut of a line, or the ends of a very long one: half a secret is none that redaction would know.
+func wholeLines(head, tail []byte) (_, _ []byte) {
+	if i := bytes.LastIndexByte(head, '\n'); i >= len(head)-longLine {
+		head = head[:i+1]
+	} else {
+		head = head[:max(0, len(head)-longLine)]
+	}
+	if i := bytes.IndexByte(tail, '\n'); i >= 0 && i < longLine {
+		tail = tail[i+1:]
+	} else {
+		tail = tail[min(len(tail), longLine):]
+	}
+	return head, tail
+}
+
+const longLine = 2048
+
 // text is a command's output as it is kept: what is missing in it, and what is noted about the run, is said in lines of their own.
 func text(res sandbox.Result, notes []string) string {
 	output := string(res.Output)
 	if res.Omitted > 0 {
-		output = fmt.Sprintf("%s\n[… %d bytes left out …]\n%s", res.Output[:res.Cut], res.Omitted, res.Output[res.Cut:])
+		head, tail := wholeLines(res.Output[:res.Cut], res.Output[res.Cut:])
+		left := res.Omitted + int64(len(res.Output)-len(head)-len(tail))
+		output = fmt.Sprintf("%s\n[… %d bytes left out …]\n%s", bytes.TrimSuffix(head, []byte("\n")), left, tail)
 	}
 	for _, note := range slices.DeleteFunc(notes, func(n string) bool { return n == "" }) {
 		if output != "" && !strings.HasSuffix(output, "\n") {
