@@ -36,7 +36,7 @@ type bench struct {
 
 func main() {
 	// Processes that it measures against, or kills, are this program, too.
-	for arg, act := range map[string]func() error{noopArg: serveNoop, noopHubArg: serveNoopHub, remoteArg: workRemotely, echoArg: serveEcho} {
+	for arg, act := range map[string]func() error{noopArg: serveNoop, noopHubArg: serveNoopHub, remoteArg: workRemotely, echoArg: serveEcho, pgHubArg: servePgHub} {
 		if len(os.Args) == 2 && os.Args[1] == arg {
 			if err := act(); err != nil {
 				fmt.Fprintf(os.Stderr, "%s: %v\n", arg, err)
@@ -79,6 +79,7 @@ var measures = []measure{
 	{name: "reclaim", take: (*bench).reclaim},
 	{name: "hub", take: (*bench).hub},
 	{name: "waiting", take: (*bench).waiting},
+	{name: "postgres", take: (*bench).postgres},
 	{name: "idle", take: (*bench).idle, patient: true},
 	{name: "remote", take: (*bench).remote, patient: true},
 	{name: "keepalive", take: (*bench).keepalive, patient: true},

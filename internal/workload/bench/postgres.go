@@ -1,0 +1,387 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"agentbridge/internal/bridge"
+	"agentbridge/internal/workload"
+)
+
+// pgMost is the most clients at once.
+const pgMost = 64
+
+// postgres has one hub, two hubs and pgbench do the same at the same concurrency, in turns: sends, and sends that are read. What
+// pgbench runs are the very statements of a hub, as they went over the wire, in as many conversations as it has clients.
+func (b *bench) postgres(ctx context.Context) (err error) {
+	servers, err := startPg(ctx, `"$AGENTBRIDGE_TEST_POSTGRES"`)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, servers.stop()) }()
+	schema := "bench_" + strings.ToLower(rand.Text()[:10])
+	dsn, err := pgWith(servers.said[0], "search_path", schema)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, pgAdmin(context.WithoutCancel(ctx), servers.said[0], "DROP SCHEMA IF EXISTS "+schema+" CASCADE"))
+	}()
+	f := pgField{b: b, dsn: dsn}
+	if err := f.furnish(ctx); err != nil {
+		return err
+	}
+	for range 3 {
+		hub, err := f.hub(ctx)
+		if err != nil {
+			return err
+		}
+		defer hub.leave()
+		f.hubs = append(f.hubs, hub)
+	}
+	for _, clients := range []int{16, pgMost} {
+		for _, mix := range []bool{false, true} {
+			if err := f.compare(ctx, clients, mix); err != nil {
+				return err
+			}
+		}
+	}
+	return f.wake(ctx)
+}
+
+// pgField is where they are compared: three times so many pairs, for pgbench, for one hub and for two.
+type pgField struct {
+	b         *bench
+	dsn       string
+	keys      []byte
+	pairs     []pgPair
+	send, mix script
+	hubs      []*pgHub
+	moved     int // how far pgbench's clients have moved on
+}
+
+// furnish makes the pairs and pgbench's scripts.
+func (f *pgField) furnish(ctx context.Context) error {
+	u, err := url.Parse(f.dsn)
+	if err != nil {
+		return err
+	}
+	tap, err := record(u.Host)
+	if err != nil {
+		return err
+	}
+	defer tap.close()
+	tapped, err := pgWith(f.dsn, "host", tap.address())
+	if err != nil {
+		return err
+	}
+	keys := bridge.NewKeyRing()
+	if f.keys, err = keys.MarshalText(); err != nil {
+		return err
+	}
+	store, svc, err := pgService(ctx, tapped, keys)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	for n := range 3 * pgMost {
+		p, err := newPair(ctx, svc, n)
+		if err != nil {
+			return err
+		}
+		f.pairs = append(f.pairs, p)
+	}
+	heard := map[bool][][rounds][]statement{}
+	var all []statement
+	for _, mix := range []bool{true, false} {
+		for _, p := range f.pairs[:pgMost] {
+			talk, err := p.at(ctx, svc)
+			if err != nil {
+				return err
+			}
+			var said [rounds][]statement
+			for r := -3; r < rounds; r++ {
+				took, err := tap.take(func() error { return talk.round(ctx, mix) })
+				if err != nil {
+					return err
+				}
+				if r >= 0 {
+					said[r], all = took, append(all, took...)
+				}
+			}
+			heard[mix] = append(heard[mix], said)
+		}
+		if mix {
+			if err := pgAdmin(ctx, f.dsn, "CREATE TABLE bench_last AS SELECT id, last_seq FROM conversations; ANALYZE"); err != nil {
+				return err
+			}
+		}
+	}
+	kinds, err := pgKinds(ctx, f.dsn, all)
+	if err != nil {
+		return err
+	}
+	if f.send, err = compose(heard[false], kinds); err != nil {
+		return fmt.Errorf("sends: %w", err)
+	}
+	if f.mix, err = compose(heard[true], kinds); err != nil {
+		return fmt.Errorf("sends and checks: %w", err)
+	}
+	return errors.Join(pgFill(ctx, f.dsn, "bench_send", f.send), pgFill(ctx, f.dsn, "bench_mix", f.mix))
+}
+
+// newPair makes a conversation of two new agents.
+func newPair(ctx context.Context, svc *bridge.Service, n int) (p pgPair, err error) {
+	alpha, beta := fmt.Sprintf("alpha%d", n), fmt.Sprintf("beta%d", n)
+	var err1, err2 error
+	p.Alpha, _, err1 = svc.NewAgent(ctx, alpha, false)
+	p.Beta, _, err2 = svc.NewAgent(ctx, beta, false)
+	if err := errors.Join(err1, err2); err != nil {
+		return p, err
+	}
+	talk, err := p.at(ctx, svc)
+	if err != nil {
+		return p, err
+	}
+	made, err := svc.Create(ctx, talk.alpha, bridge.CreateRequest{Role: "builder", Partners: []bridge.Partner{{Name: beta, Role: "reader"}}})
+	if err != nil {
+		return p, err
+	}
+	p.Conversation = made.Conversation
+	_, err = svc.Join(ctx, talk.beta, bridge.JoinRequest{Code: made.Invites[0].Code})
+	return p, err
+}
+
+// compare measures the three in short turns, so that what else the machine does meets all of them.
+func (f *pgField) compare(ctx context.Context, clients int, mix bool) error {
+	turns := 7
+	span := 2 * time.Second
+	if f.b.quick {
+		turns, span = 3, time.Second
+	}
+	var floor, piped, one, two, ratio1, ratio2 []float64
+	var each workload.Sample
+	for range turns {
+		if err := pgAdmin(ctx, f.dsn, "UPDATE deliveries SET state = 'acked' WHERE state IN ('stored', 'delivered'); CHECKPOINT"); err != nil {
+			return err
+		}
+		base, err := f.pgbench(ctx, clients, span, mix, false)
+		if err != nil {
+			return err
+		}
+		quick, err := f.pgbench(ctx, clients, span, mix, true)
+		if err != nil {
+			return err
+		}
+		single, sample, err := ask(pgOrder{For: span, Mix: mix}, pgMost, clients, f.hubs[:1]...)
+		if err != nil {
+			return err
+		}
+		double, _, err := ask(pgOrder{For: span, Mix: mix}, 2*pgMost, clients, f.hubs[1:]...)
+		if err != nil {
+			return err
+		}
+		floor, piped, one, two = append(floor, base), append(piped, quick), append(one, single), append(two, double)
+		ratio1, ratio2 = append(ratio1, single/base), append(ratio2, double/base)
+		each = append(each, sample...)
+		fmt.Fprintf(os.Stderr, "%d clients, mix %v: pgbench %.0f, in trips as ours %.0f, one hub %.0f, two %.0f\n", clients, mix, base, quick, single, double)
+	}
+	what, unit := "sends", "sends/s"
+	if mix {
+		what, unit = "sends, each with a check that reads it", "pairs/s"
+	}
+	f.b.rows = append(f.b.rows, row{
+		fmt.Sprintf("PostgreSQL, %d clients in as many conversations, %s, one hub", clients, what),
+		fmt.Sprintf("%.0f %s, %.2f × (median of %d turns); p50 %s, p99 %s", median(one), unit, median(ratio1), turns, ms(each.At(.5)), ms(each.At(.99))),
+		fmt.Sprintf("pgbench, the same statements: %.0f; in trips as ours: %.0f", median(floor), median(piped)), "≥ 0.6 × pgbench", median(ratio1) >= .6,
+	}, row{
+		fmt.Sprintf("the same by two hubs, %d clients each", clients/2),
+		fmt.Sprintf("%.0f %s, %.2f ×", median(two), unit, median(ratio2)), "as above", "≥ 1.0 × pgbench", median(ratio2) >= 1,
+	})
+	return nil
+}
+
+func median(list []float64) float64 {
+	sorted := slices.Sorted(slices.Values(list))
+	return sorted[len(sorted)/2]
+}
+
+// perSecond is what pgbench says each second. In the first two its connections begin and prepare, which those of a hub have long done.
+var perSecond = regexp.MustCompile(`(?m)^progress: [0-9.]+ s, ([0-9.]+) tps`)
+
+const pgWarm = 2
+
+// pgbench gives how many rounds a second it makes.
+func (f *pgField) pgbench(ctx context.Context, clients int, span time.Duration, mix, piped bool) (float64, error) {
+	path, err := pgProgram("pgbench")
+	if err != nil {
+		return 0, err
+	}
+	s, table := f.send, "bench_send"
+	if mix {
+		s, table = f.mix, "bench_mix"
+	}
+	text := s.text
+	if piped {
+		text = s.piped
+	}
+	file := filepath.Join(f.b.program.Data, "script.sql")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "bench_values", table)), 0o600); err != nil {
+		return 0, err
+	}
+	u, err := url.Parse(f.dsn)
+	if err != nil {
+		return 0, err
+	}
+	q := u.Query()
+	schema := q.Get("search_path")
+	q.Del("search_path")
+	u.RawQuery = q.Encode()
+	password, _ := u.User.Password()
+	u.User = url.User(u.User.Username())
+	f.moved += 100_000
+	n := f.moved
+	if mix { // which moves some rows on by more than one a round; and its first check acks what a check before it would have taken
+		n += 1_000_000_000
+		if err := pgAdmin(ctx, f.dsn, fmt.Sprintf(`INSERT INTO deliveries SELECT d.conversation, l.last_seq + %d, d.recipient, d.message, d.state, d.at, d.reason, d.how,
+			d.attempts, d.receipt, d.instance FROM deliveries d JOIN bench_last l ON d.conversation = l.id AND d.seq = l.last_seq`, n)); err != nil {
+			return 0, err
+		}
+	}
+	cmd := exec.CommandContext(ctx, path, "--no-vacuum", "--protocol=prepared", "--client="+strconv.Itoa(clients), "--jobs=2",
+		"--progress=1", "--time="+strconv.Itoa(int(span.Seconds())+pgWarm), "--define=first=1", "--define=n="+strconv.Itoa(n), "--file="+file, u.String())
+	cmd.Env = append(os.Environ(), "PGPASSWORD="+password,
+		"PGOPTIONS=-c search_path="+schema+" -c synchronous_commit=on -c client_min_messages=warning -c lock_timeout=10s -c idle_in_transaction_session_timeout=10s -c jit=off")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	found := perSecond.FindAllSubmatch(said.Bytes(), -1)
+	if err != nil || len(found) <= pgWarm {
+		return 0, fmt.Errorf("pgbench: %w: %s%s", err, out, said.Bytes())
+	}
+	var sum float64
+	for _, line := range found[pgWarm:] {
+		n, err := strconv.ParseFloat(string(line[1]), 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum / float64(len(found)-pgWarm), nil
+}
+
+// pgHub is a process with a Service.
+type pgHub struct {
+	process *exec.Cmd
+	in      *json.Encoder
+	out     *json.Decoder
+	end     func() error
+}
+
+func (f *pgField) hub(ctx context.Context) (*pgHub, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, pgHubArg)
+	cmd.Stderr = os.Stderr
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err := errors.Join(err1, err2, cmd.Start()); err != nil {
+		return nil, err
+	}
+	h := &pgHub{process: cmd, in: json.NewEncoder(in), out: json.NewDecoder(out), end: in.Close}
+	return h, h.in.Encode(pgStart{DSN: f.dsn, Keys: string(f.keys), Pairs: f.pairs})
+}
+
+func (h *pgHub) leave() {
+	h.end()
+	h.process.Wait()
+}
+
+// ask has hubs share clients that begin at the pair from, and gives how many rounds they make a second.
+func ask(o pgOrder, from, clients int, hubs ...*pgHub) (rate float64, each workload.Sample, err error) {
+	for i, h := range hubs {
+		o.From, o.To = from+i*clients/len(hubs), from+(i+1)*clients/len(hubs)
+		if err := h.in.Encode(o); err != nil {
+			return 0, nil, err
+		}
+	}
+	for _, h := range hubs {
+		var found pgFound
+		if err := h.out.Decode(&found); err != nil {
+			return 0, nil, err
+		}
+		if found.Fault != "" {
+			return 0, nil, errors.New(found.Fault)
+		}
+		rate += float64(found.Rounds) / found.Took.Seconds()
+		each = append(each, found.Each...)
+	}
+	return rate, each, nil
+}
+
+// wake has one hub send what wakes a partner who waits at another.
+func (f *pgField) wake(ctx context.Context) error {
+	pair, span := 2*pgMost, 10*time.Second
+	if f.b.quick {
+		span = 3 * time.Second
+	}
+	if err := pgAdmin(ctx, f.dsn, "UPDATE deliveries SET state = 'acked' WHERE state IN ('stored', 'delivered')"); err != nil {
+		return err
+	}
+	keys, err := bridge.ParseKeyRing(f.keys)
+	if err != nil {
+		return err
+	}
+	store, svc, err := pgService(ctx, f.dsn, keys)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	talk, err := f.pairs[pair].at(ctx, svc)
+	if err != nil {
+		return err
+	}
+	if err := f.hubs[1].in.Encode(pgOrder{From: pair, For: span, Wake: true}); err != nil {
+		return err
+	}
+	var sent []time.Time
+	time.Sleep(time.Second)
+	for end := time.Now().Add(span - 2*time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) { // it is waiting again by then
+		sent = append(sent, time.Now())
+		if err := talk.round(ctx, false); err != nil {
+			return err
+		}
+	}
+	var found pgFound
+	if err := f.hubs[1].out.Decode(&found); err != nil {
+		return err
+	}
+	if found.Fault != "" || len(found.Woken) != len(sent) {
+		return fmt.Errorf("%d sent, %d woken: %s", len(sent), len(found.Woken), found.Fault)
+	}
+	var took workload.Sample
+	for i, at := range sent {
+		took = append(took, found.Woken[i].Sub(at))
+	}
+	p50 := took.At(.5)
+	f.b.rows = append(f.b.rows, row{
+		fmt.Sprintf("wake-up from hub to hub on PostgreSQL: from the start of a send to what a waiting check gives, %d times", len(took)),
+		fmt.Sprintf("p50 %s, p99 %s", ms(p50), ms(took.At(.99))), "–", "p50 ≤ 10 ms", p50 <= 10*time.Millisecond,
+	})
+	return nil
+}
