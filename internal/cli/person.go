@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -35,6 +37,7 @@ func (p *program) person(ctx context.Context, verb string) (*person, error) {
 		return nil, none
 	}
 	p.out.Flush()
+	signal.Ignore(syscall.SIGHUP) // a terminal that closes answers nothing, which the next question finds out
 	h := &person{tty: tty, was: was, line: term.NewTerminal(tty, "")}
 	if width, height, err := term.GetSize(int(tty.Fd())); err == nil && width > 0 {
 		h.line.SetSize(width, height)

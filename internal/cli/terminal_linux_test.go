@@ -106,6 +106,7 @@ func atTerminalOf(ts *testscript.TestScript, args []string, answer func(shown []
 			keys := answer(shown)
 			if keys == hangUp+"\r" {
 				ours.Close()
+				shown = append(shown, "error: and hint: were told nobody"...)
 				return
 			}
 			if keys != "" {

@@ -68,13 +68,13 @@ func elicits(req *mcp.CallToolRequest) bool {
 
 // question is what a person sees: everything that will run, and how it will.
 func question(v bridge.CommandView) *mcp.ElicitParams {
-	yes, how := decideLater, fmt.Sprintf("To approve it, run on a terminal: agentbridge approve %s", v.ID)
+	yes, how := decideLater, fmt.Sprintf("To approve it, run on a terminal, until %s: agentbridge approve %s", clock(v.ExpiresAt), v.ID)
 	if v.InClient {
-		yes, how = decideYes, "Approved, it runs once."
+		yes, how = decideYes, fmt.Sprintf("Approved until %s, it runs once.", clock(v.ExpiresAt))
 	}
-	reason := v.Reason
-	if reason == "" {
-		reason = "none was given"
+	reason := "none was given"
+	if v.Reason != "" {
+		reason = fmt.Sprintf("%q", v.Reason)
 	}
 	schema, _ := json.Marshal(map[string]any{
 		"type": "object", "required": []string{decisionField},
@@ -82,8 +82,9 @@ func question(v bridge.CommandView) *mcp.ElicitParams {
 	})
 	return &mcp.ElicitParams{
 		Mode: "form", RequestedSchema: json.RawMessage(schema),
-		Message: fmt.Sprintf("%s asks to run a command in %s, %s mode, in the sandbox and without network:\n\n%s\n\nIts reason: %s\nThe policy: %s, %s.\n%s\nIt waits until %s.",
-			v.From, v.Workspace, v.Mode, v.Command, reason, v.Policy, v.PolicyWhy, how, clock(v.ExpiresAt)),
+		// The command comes first: clients show the beginning, and more if they are asked to.
+		Message: fmt.Sprintf("%s asks to run, in %s mode:\n%s\nIn %s, in the sandbox, without network. Its reason: %s. The policy: %s, %s.\n%s",
+			v.From, v.Mode, v.Command, v.Workspace, reason, v.Policy, v.PolicyWhy, how),
 	}
 }
 

@@ -78,6 +78,9 @@ func TestRunCommand_IsListedWhereAPersonEnabledItAndClientsHearOfIt(t *testing.T
 			s := y.client(t, y.alpha, version, &mcp.ClientOptions{ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) { told <- struct{}{} }})
 			_, stranger := y.agent(t, "gamma")
 			other := y.client(t, stranger, version, nil)
+			if _, err := s.ListTools(y.ctx, &mcp.ListToolsParams{Cursor: "of nobody"}); err == nil {
+				t.Errorf("%s: a cursor of nobody is taken", version)
+			}
 			if offered(t, s) || offered(t, other) {
 				t.Errorf("%s: it is listed before a person enabled it", version)
 			}
@@ -128,7 +131,7 @@ func TestRunCommand_AsksThePersonAtTheClient(t *testing.T) {
 				if v.State != c.want || res.IsError {
 					t.Errorf("the command is %q: %+v", v.State, res.Content)
 				}
-				if q := asked.Load(); q == nil || !strings.Contains(q.Message, "\n\ngo test ./...\n\n") || !strings.Contains(q.Message, "/work") {
+				if q := asked.Load(); q == nil || !strings.Contains(q.Message, "\ngo test ./...\n") || !strings.Contains(q.Message, "/work") {
 					t.Errorf("the person sees %+v", q)
 				}
 			})

@@ -150,7 +150,7 @@ func (s *Server) receive(next mcp.MethodHandler) mcp.MethodHandler {
 		if x.postponed != nil && err == nil {
 			return x.postponed, nil
 		}
-		if list, ok := res.(*mcp.ListToolsResult); ok {
+		if list, ok := res.(*mcp.ListToolsResult); ok && err == nil {
 			s.offer(ctx, req, list)
 		}
 		if discovered, ok := res.(*mcp.DiscoverResult); ok {
