@@ -114,9 +114,23 @@ try {
   await say('run it please');
   await until(n, 'run_command is offered once it was enabled', (r) => r.offered);
   console.log('ok  claude: hears that run_command is there, in the session that was open');
-  await sees('the question', 'make hello');
-  await sees('the question', 'agentbridge approve');
-  console.error(shown.slice(-6000).replace(/\x1b\[[0-9;?]*[A-Za-z]/g, ' '));
+  await sees('the question', 'May it run?');
+  await sees('the command in it', 'make hello');
+  console.log('ok  claude: its person is asked, and sees the command');
+  const down = '\x1b[B';
+  for (const key of [down, down, '\r']) { claude.stdin.write(key); await pause(400); } // not set, Accept, Decline
+  await until(n, 'a no in the client', (r) => /"?state"?.*denied|denied/.test(r.last) && r.last.includes('cmd_'));
+  console.log('ok  claude: its person says no, and the model is told');
+  n = requests.length;
+  shown = '';
+  await say('run it please');
+  await sees('the question', 'May it run?');
+  claude.stdin.write('\x1b'); // no answer
+  await pause(500);
+  const [asked] = JSON.parse(bridge('yolo', 'status', '--json')).waiting;
+  await person(['approve', asked.command_id], [['[s]kip:', 'y'], ['passphrase (it is not shown):', 'correct horse battery']]);
+  await until(n, 'a yes on a terminal', (r) => r.last.includes('hello from make'));
+  console.log('ok  claude: its person leaves it open, a yes on a terminal of agentbridge has it run, and the model gets the output');
 } catch (e) {
   console.log(`not ok  ${e.message}`);
   console.error(shown.slice(-4000), JSON.stringify(requests.map((r) => r.last.slice(0, 400)), null, 1));
