@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -167,6 +169,11 @@ func (p *program) stress(cmd *cobra.Command, w stressWish) (err error) {
 	if err != nil {
 		return err
 	}
+	if w.preset == "seed" && p.server == "" && !rep.Interrupted {
+		if rep.Saturation, err = p.saturate(cmd.Context(), plan.Program.Data, rep.Plan.Agents); err != nil && cmd.Context().Err() == nil {
+			return err // but what was done is reported where this was interrupted
+		}
+	}
 	if err := p.writeReports(rep, w); err != nil {
 		return err
 	}
@@ -212,6 +219,30 @@ func (p *program) loadProgram(dir string, span time.Duration) (workload.Program,
 		env = append(env, variable("conversation_ttl")+"="+life, variable("token_ttl")+"="+life)
 	}
 	return workload.Program{Path: self, Data: dir, Env: env, Stderr: p.stderr}, nil
+}
+
+// saturate measures what callers get done at the bridge itself, in directories of their own, beside the way of the seed's program.
+func (p *program) saturate(ctx context.Context, dir string, callers int) (s *workload.Saturation, err error) {
+	dir = filepath.Join(dir, "saturation")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, bridge.Errorf(bridge.Unavailable, "make a directory: %w", err).WithHint("name another with --keep DIR")
+	}
+	own := map[string]string{"data": dir, "store": ownStore(dir), "limits": "off", "log": "error"}
+	conf, err := loadConfig(own, func(string) string { return "" }) // nothing of what the user's environment says
+	if err != nil {
+		return nil, err
+	}
+	p.logAs(conf)
+	o, err := p.openAt(ctx, conf, fresh)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	got, err := workload.Saturate(ctx, o.svc, dir, callers)
+	if err != nil {
+		return nil, err
+	}
+	return &got, nil
 }
 
 // stressAt lets the run go to a hub that is there.

@@ -136,7 +136,7 @@ func (q *queue) take() (d draft, some, ended bool) {
 func (s *stress) schedule(loading context.Context, queues []queue) {
 	began := time.Now()
 	for n := 0; s.plan.Count == 0 || n < s.plan.Count; n++ {
-		due := began.Add(time.Duration(float64(n) / s.plan.Rate * float64(time.Second)))
+		due := began.Add(s.plan.due(n))
 		waitUntil(loading, due)
 		if loading.Err() != nil {
 			break

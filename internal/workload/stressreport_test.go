@@ -118,3 +118,21 @@ func TestStressPlan_RefusesWhatCannotBe(t *testing.T) {
 		}
 	}
 }
+
+// A message is due at its time, however many came before it: that is what its latency counts from.
+func TestStressPlan_DueTimesFollowTheRate(t *testing.T) {
+	for _, plan := range []StressPlan{{Rate: 10}, {Rate: 10, Round: 18}, {Rate: 500, Round: 18}, {Rate: 0.1, Round: 3}} {
+		const n = 1800
+		last := time.Duration(-1)
+		for i := range n {
+			due := plan.due(i)
+			if due <= last {
+				t.Fatalf("%+v: message %d is due at %s, the one before at %s", plan, i, due, last)
+			}
+			last = due
+		}
+		if all := plan.due(n); all != time.Duration(n/plan.Rate*float64(time.Second)) {
+			t.Errorf("%+v: %d messages take %s", plan, n, all)
+		}
+	}
+}

@@ -49,7 +49,11 @@ func (r StressReport) load() string {
 	p := r.Plan
 	text := fmt.Sprintf("1 coordinator and %d workers over %s in %d conversations, ", p.Agents-1, p.Transport, p.Conversations)
 	if p.Rate > 0 {
-		text += fmt.Sprintf("%.3g messages/s in all, latency from when each was due", p.Rate)
+		text += fmt.Sprintf("%.3g messages/s in all, ", p.Rate)
+		if p.Round > 1 {
+			text += fmt.Sprintf("in rounds of %d, ", p.Round)
+		}
+		text += "latency from when each was due"
 	} else {
 		text += "each as fast as it is answered"
 	}
