@@ -243,6 +243,30 @@ func TestCommand_WhoeverWritesTheDatabaseApprovesNothing(t *testing.T) {
 	}
 }
 
+// Between the look for commands and the update that takes one, a permit of another key, genuine by that key, takes the place of the person's.
+func TestCommand_IsNotBegunUnderAPermitThatWasPutThereMeanwhile(t *testing.T) {
+	g := newYard(t, policy.Yolo, false)
+	person := g.public
+	var err error
+	if g.public, g.private, err = ed25519.GenerateKey(nil); err != nil {
+		t.Fatal(err)
+	}
+	g.enable(policy.Yolo, false)
+	id := g.ask("make deploy").ID
+	g.approve(id)
+	looks := 0
+	mine := func(p bridge.Permit) bool {
+		looks++
+		return looks == 1 || person.Equal(ed25519.PublicKey(p.Key)) // the first look still saw the person's
+	}
+	if _, ok, err := g.StartCommand(g.ctx, "runner", mine); ok || err != nil {
+		t.Errorf("a command that another key approved is begun (%v)", err)
+	}
+	if c := g.find(id); c.State != bridge.CommandApproved || looks != 2 {
+		t.Errorf("it is %s after %d looks; it is for the runner of that key", c.State, looks)
+	}
+}
+
 func TestCommand_IsNotBegunForWhoHasNoSeatNorWhereNothingGoesOn(t *testing.T) {
 	for name, end := range map[string]func(*yard) error{
 		"the member is revoked":      func(g *yard) error { return g.RevokeMember(g.ctx, g.id, "alpha") },

@@ -115,7 +115,7 @@ func (s *Service) askFor(ctx context.Context, c Caller, q RunCommandRequest) (Co
 		}
 		if !p.Served(r.now) {
 			return v, Errorf(Denied, "nothing runs commands here just now").
-				WithHint("the person in charge starts agentbridge with YOLO_MODE=1 on the machine where commands were enabled, as in YOLO_MODE=1 agentbridge mcp, or serve")
+				WithHint("the person in charge starts agentbridge with YOLO_MODE=1 on the machine where commands were enabled, as in YOLO_MODE=1 agentbridge mcp, or serve; if one runs there, it refuses: agentbridge doctor says what that machine lacks, such as bubblewrap (apt install bubblewrap)")
 		}
 		rules := s.rules
 		rules.Workspace = p.Workspace

@@ -20,8 +20,9 @@ type CommandResult struct {
 }
 
 // StartCommand gives the runner of this process the command that has waited for one the longest, among those whose permit is the runner's
-// to serve: one of its own machine's key. ok is false where there is none. The command is the runner's from then on, and nobody else's ever: one whose runner dies is lost.
-// What is given was looked at: its approval is genuine, in time, and its leave good.
+// to serve: one of its own machine's key. mine is asked again in the update that takes the command. ok is false where there is none. The
+// command is the runner's from then on, and nobody else's ever: one whose runner dies is lost. What is given was looked at: its approval is
+// genuine, in time, and its leave good. A process has one runner, which calls this from one goroutine.
 func (s *Service) StartCommand(ctx context.Context, runner Instance, mine func(Permit) bool) (c Command, ok bool, err error) {
 	var open []Command
 	err = s.store.View(ctx, func(tx Tx) error {
@@ -53,6 +54,12 @@ func (s *Service) StartCommand(ctx context.Context, runner Instance, mine func(P
 			case err != nil:
 				return err
 			}
+			// The permit of the look above may be another by now.
+			if p, err := r.tx.Permit(r.c.ID); err != nil && !errors.Is(err, NotFound) {
+				return err
+			} else if err == nil && !mine(p) {
+				return nil
+			}
 			if why := r.forbids(now); why != "" {
 				now.Word = why
 				return r.becomes(now, CommandDenied, ProgramName, facts{"why": why})
@@ -62,11 +69,29 @@ func (s *Service) StartCommand(ctx context.Context, runner Instance, mine func(P
 			c.State, c.ChangedAt = CommandRunning, r.now
 			return r.becomes(now, CommandRunning, ProgramName, facts{"runner": string(runner)})
 		})
+		if err != nil && ok {
+			err = s.begun(ctx, c, err)
+		}
 		if ok && err == nil {
 			return c, true, nil
 		}
 	}
 	return Command{}, false, err
+}
+
+// begun looks whether a command was begun although the store could not say so: err, if it was not, or is not known to be.
+func (s *Service) begun(ctx context.Context, c Command, err error) error {
+	look := s.store.View(ctx, func(tx Tx) error {
+		now, err := tx.Command(c.Conversation, c.ID)
+		if err == nil && now.State == CommandRunning && now.Runner == c.Runner && now.ChangedAt.Equal(c.ChangedAt) {
+			return nil
+		}
+		return Errorf(Unavailable, "command %s was not begun", c.ID)
+	})
+	if look == nil {
+		return nil
+	}
+	return err
 }
 
 // forbids says why a command that is marked as approved must not run; empty: it may.

@@ -200,6 +200,8 @@ func (d *desk) executed(c bridge.Command) (lines []string) {
 	switch {
 	case now.Verdict == policy.Deny:
 		return []string{"nothing, as it stands: " + now.Reason}
+	case now.Verdict == policy.Ask && c.Verdict != policy.Ask:
+		return []string{"nothing, as it stands: " + now.Reason + ", which was not so when it was asked for"}
 	case now.Script != "":
 		return []string{"a shell, with the text above"}
 	}

@@ -23,6 +23,7 @@ func (o *opened) runner() func(context.Context) {
 		Key:       func() (ed25519.PublicKey, error) { return approvalKey(o.conf.Data) },
 		Sandbox:   o.conf.sandbox(""),
 		Caches:    func(workspace string) (string, error) { return cacheDir(o.conf.Data, workspace) },
+		Turn:      func(workspace string) (func(), bool) { return turn(o.conf.Data, workspace) },
 		Snapshots: func(workspace string) string { return snapshotStore(o.conf.Data, workspace) },
 	}
 	return r.Run
@@ -40,6 +41,23 @@ func (c *config) sandbox(workspace string) sandbox.Options {
 func cacheDir(data, workspace string) (string, error) {
 	dir := filepath.Join(data, "caches", workspaceName(workspace))
 	return dir, os.MkdirAll(dir, 0o700)
+}
+
+// turn takes the turn to run a command in a workspace, among all processes with this data directory. It ends with the process, too.
+func turn(data, workspace string) (release func(), ok bool) {
+	dir := filepath.Join(data, "turns")
+	if os.MkdirAll(dir, 0o700) != nil {
+		return nil, false
+	}
+	f, err := os.OpenFile(filepath.Join(dir, workspaceName(workspace)), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, false
+	}
+	if !tryLock(f, true) {
+		f.Close()
+		return nil, false
+	}
+	return func() { f.Close() }, true
 }
 
 // workspaceName names a workspace in the data directory.

@@ -27,6 +27,8 @@ func (r *Runner) run(ctx context.Context, box *sandbox.Sandbox, c bridge.Command
 		return not("%s", err)
 	case decision.Verdict == policy.Deny:
 		return not("as the workspace is now, %s mode refuses it: %s", c.Mode, decision.Reason)
+	case decision.Verdict == policy.Ask && c.Verdict != policy.Ask:
+		return not("as the workspace is now, %s mode asks a person whether they know this, and nobody was told: %s", c.Mode, decision.Reason)
 	}
 	var notes []string
 	if c.Mode != policy.Safe {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -25,14 +26,17 @@ type Runner struct {
 	Sandbox sandbox.Options // its workspace is the permit's
 	// Caches gives a directory in which the commands of a workspace keep what their tools cache; nil: nothing is kept.
 	Caches func(workspace string) (dir string, err error)
+	// Turn takes the turn to run a command in a workspace, of which there is one on this machine; ok is false while another process has it, or
+	// this one.
+	Turn func(workspace string) (release func(), ok bool)
 	// Snapshots is where the snapshots of a workspace are kept.
 	Snapshots func(workspace string) string
 	Log       *slog.Logger
 
 	mu      sync.Mutex // guards all below
 	boxes   map[string]*sandbox.Sandbox
-	busy    map[string]bool   // workspaces in which a command runs
-	refused map[string]string // why a workspace is not served, as it was logged last
+	refused map[string]string // why a workspace is not served in a mode, as it was logged last
+	walls   walls
 	running sync.WaitGroup
 }
 
@@ -41,7 +45,7 @@ const slowLook = 2 * time.Second
 
 // Run serves until ctx ends. What runs then is ended, and told as such.
 func (r *Runner) Run(ctx context.Context) {
-	r.boxes, r.busy, r.refused = map[string]*sandbox.Sandbox{}, map[string]bool{}, map[string]string{}
+	r.boxes, r.refused = map[string]*sandbox.Sandbox{}, map[string]string{}
 	defer r.running.Wait()
 	permits, commands := r.Service.WatchPermits(ctx), r.Service.WatchCommands(ctx)
 	var served time.Time
@@ -65,58 +69,14 @@ func (r *Runner) Run(ctx context.Context) {
 
 // serve tells the bridge which permits this runner serves.
 func (r *Runner) serve(ctx context.Context) {
+	r.grow()
 	key, err := r.Key()
 	if err == nil && key != nil {
-		_, err = r.Service.ServePermits(ctx, func(p bridge.Permit) bool { return bytes.Equal(p.Key, key) && r.fit(p) })
+		_, err = r.Service.ServePermits(ctx, func(p bridge.Permit) bool { return bytes.Equal(p.Key, key) && r.fit(ctx, p) })
 	}
 	if err != nil && ctx.Err() == nil {
 		r.Log.Warn("serve commands", "error", err)
 	}
-}
-
-// fit reports whether commands of a permit can run here, and logs why not, once.
-func (r *Runner) fit(p bridge.Permit) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	box, why := r.box(p.Workspace)
-	if why == "" && p.Mode != policy.Safe && box.Tier() == sandbox.Landlock {
-		why = "the sandbox of this machine is too weak for it: " + sandbox.Install
-	}
-	if why != r.refused[p.Workspace] {
-		r.refused[p.Workspace] = why
-		if why != "" {
-			r.Log.Warn("commands are not run", "conversation", string(p.Conversation), "workspace", p.Workspace, "mode", p.Mode.String(), "why", why)
-		} else {
-			r.Log.Info("commands are run again", "workspace", p.Workspace)
-		}
-	}
-	return why == ""
-}
-
-// box finds the sandbox of a workspace, or says what is in the way. A workspace that became a link or went away has none. mu must be held.
-func (r *Runner) box(workspace string) (box *sandbox.Sandbox, why string) {
-	o := r.Sandbox
-	o.Workspace = workspace
-	if box = r.boxes[workspace]; box != nil && o.Check() == nil {
-		return box, ""
-	}
-	delete(r.boxes, workspace)
-	var err error
-	if r.Caches != nil && o.Check() == nil {
-		o.Cache, err = r.Caches(workspace)
-	}
-	if err == nil {
-		box, err = sandbox.New(o)
-	}
-	switch {
-	case err != nil:
-		return nil, err.Error()
-	case box.Tier() == sandbox.None:
-		return nil, "this machine has no sandbox: " + sandbox.Install
-	}
-	r.Log.Info("commands are run", "workspace", workspace, "sandbox", string(box.Tier()))
-	r.boxes[workspace] = box
-	return box, ""
 }
 
 // begin begins a command, if there is one whose workspace is free.
@@ -125,29 +85,38 @@ func (r *Runner) begin(ctx context.Context) bool {
 	if err != nil || key == nil || ctx.Err() != nil {
 		return false
 	}
+	turns := map[string]func(){} // taken, by workspace; nil when it is too late for more
 	c, ok, err := r.Service.StartCommand(ctx, r.Instance, func(p bridge.Permit) bool {
-		if !bytes.Equal(p.Key, key) || !r.fit(p) {
+		if !bytes.Equal(p.Key, key) || !r.fit(ctx, p) {
 			return false
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return !r.busy[p.Workspace]
+		if turns != nil && turns[p.Workspace] == nil {
+			if release, ok := r.Turn(p.Workspace); ok {
+				turns[p.Workspace] = release
+			}
+		}
+		return turns[p.Workspace] != nil
 	})
+	r.mu.Lock()
+	for workspace, release := range turns {
+		if !ok || workspace != c.Workspace {
+			release()
+		}
+	}
+	box, release := r.boxes[c.Workspace], turns[c.Workspace]
+	turns = nil
+	r.mu.Unlock()
 	if err != nil && ctx.Err() == nil {
 		r.Log.Warn("look for commands", "error", err)
 	}
 	if err != nil || !ok {
 		return false
 	}
-	r.mu.Lock()
-	r.busy[c.Workspace] = true
-	box := r.boxes[c.Workspace]
-	r.mu.Unlock()
 	r.running.Go(func() {
 		res := r.run(ctx, box, c)
-		r.mu.Lock()
-		delete(r.busy, c.Workspace)
-		r.mu.Unlock()
+		release() // before it is told, which wakes who waits for the turn
 		r.end(ctx, c, res)
 	})
 	return true
@@ -158,11 +127,12 @@ const endWithin = 5 * time.Second
 
 // end says how a command went, however often that takes.
 func (r *Runner) end(ctx context.Context, c bridge.Command, res bridge.CommandResult) {
+	again := false
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		saying, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 		err := r.Service.EndCommand(saying, c, res)
 		cancel()
-		if err == nil {
+		if err == nil || again && errors.Is(err, bridge.Conflict) { // it was told, and only the answer was lost
 			return
 		}
 		if code := bridge.AsError(err).Code; ctx.Err() != nil || code != bridge.Unavailable && code != bridge.Internal {
@@ -170,6 +140,7 @@ func (r *Runner) end(ctx context.Context, c bridge.Command, res bridge.CommandRe
 			return
 		}
 		r.Log.Warn("tell how a command went", "command", string(c.ID), "error", err)
+		again = true
 		select {
 		case <-ctx.Done(): // once more
 		case <-time.After(pause):
