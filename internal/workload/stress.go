@@ -74,6 +74,8 @@ type stress struct {
 	ends   []func() error // end what was started, last first
 
 	inFlight []atomic.Int32 // by agent: sent to it and not arrived, as far as is known
+	began    atomic.Bool    // the load has
+	settling atomic.Bool    // it is over, and what is under way is waited for
 	reads    atomic.Int64
 	backlog  atomic.Int64
 	span     time.Duration

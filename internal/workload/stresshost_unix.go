@@ -2,10 +2,7 @@
 
 package workload
 
-import (
-	"os/exec"
-	"syscall"
-)
+import "syscall"
 
 // fileLimit is how many files a process of this user may open. The Go runtime raises its own limit to it.
 func fileLimit() (most uint64, known bool) {
@@ -14,10 +11,4 @@ func fileLimit() (most uint64, known bool) {
 		return 0, false
 	}
 	return uint64(limit.Max), true // signed on some systems
-}
-
-// apart keeps what is typed on the terminal from a process: that is for who started it, and it ends the process itself.
-func apart(cmd *exec.Cmd) *exec.Cmd {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return cmd
 }

@@ -38,6 +38,7 @@ func (s *stress) play(ctx, calm context.Context) {
 		loading, end = context.WithTimeout(ctx, s.plan.Duration)
 	}
 	s.record.start()
+	s.began.Store(true)
 	if s.plan.Rate > 0 {
 		queues := make([]queue, len(s.seats))
 		for i := range queues {
@@ -52,6 +53,7 @@ func (s *stress) play(ctx, calm context.Context) {
 	}
 	senders.Wait()
 	s.span = s.record.span()
+	s.settling.Store(true)
 	end()
 	s.settle()
 	over()
@@ -292,7 +294,6 @@ func (s *stress) settle() {
 		if arrived != came {
 			came, since = arrived, time.Now()
 		}
-		s.progress(true)
 		time.Sleep(100 * time.Millisecond)
 	}
 }
@@ -308,16 +309,20 @@ func (s *stress) watch(ctx context.Context) {
 			}
 			next = next.Add(every)
 		}
-		s.progress(false)
+		s.progress()
 		pause(ctx, 200*time.Millisecond)
 	}
 }
 
-func (s *stress) progress(settling bool) {
+// progress tells how far the run is. One goroutine at a time calls it: who seats, and then who watches.
+func (s *stress) progress() {
 	if s.plan.Progress == nil {
 		return
 	}
-	p := StressProgress{Seated: int(s.record.seated.Load()) + 1, Ran: s.record.ran(), Settling: settling}
+	p := StressProgress{Seated: int(s.record.seated.Load()) + 1, Settling: s.settling.Load()}
+	if s.began.Load() {
+		p.Ran = s.record.ran()
+	}
 	p.Sent, p.Arrived = s.record.counts()
 	s.plan.Progress(p)
 }

@@ -88,7 +88,7 @@ func (s *stress) invite(ctx context.Context, at int, take func(ctx context.Conte
 		})
 	}
 	wg.Wait()
-	s.progress(false)
+	s.progress()
 	return errors.Join(faults...)
 }
 

@@ -1,0 +1,13 @@
+package workload
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// apart keeps what is typed on the terminal from a process: that is for who started it, and it ends the process itself. Where it was killed before
+// it could, the process ends too.
+func apart(cmd *exec.Cmd) *exec.Cmd {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	return cmd
+}
