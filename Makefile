@@ -13,7 +13,7 @@ TOOL  := go tool -modfile=tools/go.mod
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X agentbridge/internal/cli.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package test check matrix networks race postgres inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
+.PHONY: help demo run build package test check matrix networks race postgres chaos inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,8 +43,8 @@ test: go ## vet and all tests
 check: go ## quick: format, vet, staticcheck, go fix, rules of the repository
 	@unformatted=$$($(TOOL) gofumpt -l .) || exit 1; \
 	if [ -n "$$unformatted" ]; then printf 'not formatted, try make fmt:\n%s\n' "$$unformatted" >&2; exit 1; fi
-	go vet -tags postgres,networks ./...
-	$(TOOL) staticcheck -tags postgres,networks ./...
+	go vet -tags postgres,networks,chaos ./...
+	$(TOOL) staticcheck -tags postgres,networks,chaos ./...
 	go fix -diff ./...
 	go test .
 
@@ -73,6 +73,13 @@ postgres: go ## the store contract and the stories on a throwaway PostgreSQL ser
 
 networks: go ## partitions, links that go down and dead hubs, in network namespaces of their own (needs iproute2 and the right to make namespaces)
 	go test -count=1 -tags networks -run TestNetworks ./internal/workload
+
+# Those of CI are the default; KILLS=500 WITHIN=20m is the long form: so many of each shape, so long at most.
+KILLS  ?= 60
+WITHIN ?= 1m
+
+chaos: go ## kill -9, failpoints at commits, seeded bugs: one checker decides, from the clients' records and exported tiles (KILLS= WITHIN=)
+	go test -count=1 -timeout 2h -tags chaos -run 'TestChaos|TestChecker' ./internal/workload -args -kills $(KILLS) -within $(WITHIN)
 
 inspector: build ## the MCP inspector plays two agents (needs npm, fetches the inspector and Node 22 as npm packages)
 	tools/inspector/play.sh bin/agentbridge

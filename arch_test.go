@@ -43,7 +43,7 @@ var rooms = map[string][]string{
 	"internal/sandbox":        {"internal/sandbox/inner"},
 	"internal/sandbox/inner":  {},
 	"internal/snapshot":       {},
-	"internal/workload":       {"internal/agent", "internal/bridge"},
+	"internal/workload":       {"internal/agent", "internal/audit", "internal/bridge"},
 	"internal/workload/bench": {"internal/workload", "internal/agent", "internal/audit", "internal/bridge", "internal/postgres", "internal/redact", "internal/redact/corpus"},
 
 	"internal/redact/corpus":        {"internal/redact"},
@@ -70,6 +70,9 @@ var clocks = map[string]string{
 var inits = map[string]string{
 	"internal/sandbox/inner/early_linux.go": "becomes the command in a sandbox before the rest of the program begins, which takes longer than all it does",
 }
+
+// unshipped are the files of builds that only break themselves, for make chaos: they count what they broke.
+var unshipped = []string{"internal/bridge/seeded.go", "internal/sqlite/seeded.go", "internal/sqlite/failpoint.go"}
 
 const maxLines = 400
 
@@ -177,7 +180,7 @@ func check(s source, report func(name, format string, args ...any)) {
 				continue
 			}
 			for _, spec := range decl.Specs {
-				if spec := spec.(*ast.ValueSpec); !embeds(spec.Doc) && startsEmpty(spec) {
+				if spec := spec.(*ast.ValueSpec); !embeds(spec.Doc) && startsEmpty(spec) && !slices.Contains(unshipped, s.name) {
 					report(at(spec), "%s starts empty, so it is there to be changed; give it to those who need it", spec.Names[0].Name)
 				}
 			}

@@ -106,6 +106,9 @@ func (s *Service) ackPart(tx Tx, c Caller, id ConversationID, receipt Receipt, h
 			continue
 		}
 		d.State, d.At, d.How = Acked, r.now, how
+		if seeded(bugAckForgotten) {
+			d.State = Stored
+		}
 		if err := tx.PutDelivery(d); err != nil {
 			return err
 		}

@@ -45,7 +45,7 @@ func (s *Service) Check(ctx context.Context, c Caller, q CheckRequest) (res Chec
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	var hint <-chan struct{}
-	if q.Wait > 0 {
+	if q.Wait > 0 && !seeded(bugWakeLost) {
 		hint = s.WatchInbox(watching, c)
 	}
 	timeout := time.NewTimer(q.Wait)
@@ -183,6 +183,9 @@ func (b *batch) fill(tx Tx, waiting []Delivery) (taken []Delivery, err error) {
 		m.Redelivered = d.Attempts > 0
 		m.Text = Frame(m)
 		b.text, b.messages, taken = b.text+size, append(b.messages, m), append(taken, d)
+	}
+	if n := len(b.messages); n > 1 && seeded(bugOrderSwapped) {
+		b.messages[0], b.messages[1] = b.messages[1], b.messages[0]
 	}
 	return taken, nil
 }

@@ -172,11 +172,17 @@ func (r *room) carryOn(t Task, c Caller) (Task, error) {
 
 // lend gives the caller a lease on an open task, under a new token.
 func (r *room) lend(t Task, c Caller) (Task, error) {
-	r.c.LastFence++
+	if r.c.LastFence == 0 || !seeded(bugSameToken) {
+		r.c.LastFence++
+	}
 	t.State, t.ChangedAt, t.Ended = TaskClaimed, r.now, ""
 	t.Attempts++
 	t.Holder, t.Agent, t.Instance, t.Fence, t.LeasedAt, t.NudgedAt = r.me.Name, r.me.Agent, c.taker(c.binds()), r.c.LastFence, r.now, time.Time{}
-	if err := r.tx.PutTask(t); err != nil {
+	lent := t
+	if seeded(bugTwoHolders) {
+		lent.State = TaskOpen
+	}
+	if err := r.tx.PutTask(lent); err != nil {
 		return t, err
 	}
 	r.progress()

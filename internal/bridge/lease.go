@@ -114,6 +114,9 @@ func (s *Service) take(tx Tx, c Caller, id ConversationID, receipt Receipt, b ba
 	for _, d := range taken {
 		d.State, d.At, d.Receipt, d.Instance = Delivered, r.now, receipt, c.taker(c.Instance)
 		d.Attempts++
+		if seeded(bugNotDelivered) {
+			continue
+		}
 		if err := tx.PutDelivery(d); err != nil {
 			return t, err
 		}

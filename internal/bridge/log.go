@@ -23,7 +23,11 @@ func record(tx Tx, log string, head []byte, at time.Time, actor, action, subject
 		}
 	}
 	rec := audit.Entry{Log: log, N: h.Size, At: at, Actor: actor, Action: action, Subject: subject, Facts: f}.Record()
-	if err := tx.AddEntry(LogEntry{Log: log, N: h.Size, At: at, Actor: actor, Action: action, Record: rec}); err != nil {
+	kept := rec
+	if seeded(bugLeafAltered) {
+		kept = audit.Entry{Log: log, N: h.Size, At: at, Actor: actor + "-", Action: action, Subject: subject, Facts: f}.Record()
+	}
+	if err := tx.AddEntry(LogEntry{Log: log, N: h.Size, At: at, Actor: actor, Action: action, Record: kept}); err != nil {
 		return nil, 0, fmt.Errorf("append to log %s: %w", log, err)
 	}
 	h = h.Append(rec)

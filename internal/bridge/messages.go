@@ -49,6 +49,8 @@ func (s *Service) Send(ctx context.Context, c Caller, q SendRequest) (res SendRe
 	err = unknown(err, q.Key, given)
 	if err == nil {
 		s.seen(ctx, c)
+	} else {
+		s.entryAlone(ctx, c, q)
 	}
 	return res, err
 }

@@ -79,10 +79,16 @@ func (s *Store) attempt(g []*request, deadline time.Time) (culprit *request) {
 		}
 		good = good || r.err == nil && r.panicked == nil
 	}
-	if !good {
+	if !good || answerEarly() {
 		_ = s.writer.end("ROLLBACK")
+		return nil
+	}
+	if err := s.beforeCommit(); err != nil {
+		s.abort(g, failure("commit", err))
 	} else if err := s.retry("commit", "COMMIT", deadline); err != nil {
 		s.abort(g, err)
+	} else {
+		s.afterCommit()
 	}
 	return nil
 }

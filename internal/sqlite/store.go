@@ -60,7 +60,7 @@ var _ bridge.Store = (*Store)(nil)
 // directory on a network file system, are [bridge.Invalid].
 func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	if opts.Now == nil {
-		opts.Now = time.Now
+		opts.Now = systemClock
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)

@@ -12,7 +12,10 @@ import (
 )
 
 // build makes the program that these tests kill.
-func build(t *testing.T) string {
+func build(t *testing.T) string { return buildWith(t, "") }
+
+// buildWith makes it with build tags.
+func buildWith(t *testing.T, tags string) string {
 	t.Helper()
 	// What the program is made of is looked at here, because the cache of test results knows only files that a test looked at.
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
@@ -25,7 +28,7 @@ func build(t *testing.T) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "agentbridge")
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "agentbridge/cmd/agentbridge")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-tags", tags, "-o", path, "agentbridge/cmd/agentbridge")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}

@@ -21,10 +21,11 @@ import (
 type Program struct {
 	Path   string
 	Data   string
-	Env    []string  // further settings, such as AGENTBRIDGE_LIMITS=off
-	Within []string  // what starts it, such as nsenter --net=FILE; nil: nothing
-	Stderr io.Writer // of every process; nil: nowhere
-	Server string    // address of the hub that its agents are at; empty: they are in the store of Data
+	Env    []string        // further settings, such as AGENTBRIDGE_LIMITS=off
+	Within []string        // what starts it, such as nsenter --net=FILE; nil: nothing
+	Stderr io.Writer       // of every process; nil: nowhere
+	Fate   func() []string // further environment of each agent's process; nil: none
+	Server string          // address of the hub that its agents are at; empty: they are in the store of Data
 }
 
 // Command prepares a run of the program that sees none of this process's own AGENTBRIDGE_ settings.
@@ -47,10 +48,14 @@ type Player struct {
 
 // Play starts an agent's process and connects to it. The caller ends it with [Player.Leave] or [Player.Kill].
 func (p Program) Play(ctx context.Context, name string) (*Player, error) {
+	cmd := p.Command("mcp", "--as", name)
 	if p.Server != "" {
-		return Connect(ctx, name, p.Command("mcp", "--as", name, "--server", p.Server))
+		cmd = p.Command("mcp", "--as", name, "--server", p.Server)
 	}
-	return Connect(ctx, name, p.Command("mcp", "--as", name))
+	if p.Fate != nil {
+		cmd.Env = append(cmd.Env, p.Fate()...)
+	}
+	return Connect(ctx, name, cmd)
 }
 
 // Connect starts any MCP server on stdio and connects to it.

@@ -18,13 +18,16 @@ import (
 
 // TeamOptions say how much a team has to do and what befalls it.
 type TeamOptions struct {
-	Tasks     int             // with random priorities, some after others
-	Workers   int             // each with a process of its own
-	Watchdogs int             // `agentbridge watchdog` processes beside them
-	Kills     int             // SIGKILLs of workers' processes, every other one while it holds a task; each is started again
-	Hangs     int             // claims after which a client calls nothing until the lease is over, while its process lives
-	Lease     time.Duration   // of every task
-	Progress  func(ended int) // told now and then how many have ended; nil: nobody is
+	Tasks     int           // with random priorities, some after others
+	Workers   int           // each with a process of its own
+	Watchdogs int           // `agentbridge watchdog` processes beside them
+	Kills     int           // SIGKILLs of workers' processes, every other one while it holds a task; each is started again
+	Hangs     int           // claims after which a client calls nothing until the lease is over, while its process lives
+	Lease     time.Duration // of every task
+	// Mortal says that workers' processes may die by themselves, and a hub go away.
+	Mortal   bool
+	Fate     func() []string // further environment of workers' processes, see [Program]
+	Progress func(ended int) // told now and then how many have ended; nil: nobody is
 }
 
 // TeamReport is what [Team] saw. Lost, Doubled, Violations and Faults are empty where every promise held.
@@ -48,11 +51,22 @@ type TeamReport struct {
 // what it was answered, and that record decides: each task must have a history that a single holder at a time explains, and one
 // end. It sets the lease, and switches limits off.
 func Team(ctx context.Context, p Program, o TeamOptions) (rep TeamReport, err error) {
+	t := newTeam(p, o)
+	err = t.play(ctx, func() error { return t.judge(ctx, &rep) })
+	rep.Took = t.took
+	return rep, err
+}
+
+func newTeam(p Program, o TeamOptions) *team {
 	p.Env = append(slices.Clone(p.Env), "AGENTBRIDGE_LIMITS=off", "AGENTBRIDGE_LOG=error", "AGENTBRIDGE_TASK_LEASE="+o.Lease.String(),
 		"AGENTBRIDGE_TASK_ATTEMPTS=1000") // so that no task fails of bad luck
-	t := &team{p: p, o: o, history: newHistory(o.Lease)}
-	if t.lead, err = p.Play(ctx, "lead"); err != nil {
-		return rep, err
+	return &team{p: p, o: o, history: newHistory(o.Lease)}
+}
+
+// play has the team do its work, and then something while the orchestrator is still there.
+func (t *team) play(ctx context.Context, then func() error) (err error) {
+	if t.lead, err = t.p.Play(ctx, leadName); err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, t.lead.Leave()) }()
 	defer func() {
@@ -61,21 +75,20 @@ func Team(ctx context.Context, p Program, o TeamOptions) (rep TeamReport, err er
 		}
 	}()
 	if err := t.gather(ctx); err != nil {
-		return rep, err
+		return err
 	}
 	stop, err := t.watch()
 	defer stop()
 	if err != nil {
-		return rep, err
+		return err
 	}
 	began := time.Now()
 	if err := t.work(ctx); err != nil {
-		return rep, err
+		return err
 	}
-	rep.Took = time.Since(began)
+	t.took = time.Since(began)
 	stop()
-	err = t.judge(ctx, &rep)
-	return rep, err
+	return then()
 }
 
 // team is one run.
@@ -86,6 +99,7 @@ type team struct {
 	id      bridge.ConversationID
 	lead    *Player
 	workers []*worker
+	took    time.Duration // from the first task added to the last one ended
 
 	ended, kills, hangs atomic.Int64 // ended: completions, by the workers' record
 
@@ -103,7 +117,7 @@ func (t *team) gather(ctx context.Context) error {
 	room := make(chan struct{}, atOnce)
 	faults := make([]error, t.o.Workers)
 	for i := range t.workers {
-		w := &worker{t: t, name: fmt.Sprintf("worker-%02d", i+1), odds: rand.New(rand.NewPCG(uint64(i), 11))}
+		w := &worker{t: t, name: workerName(i), odds: rand.New(rand.NewPCG(uint64(i), 11))}
 		t.workers[i] = w
 		wg.Go(func() {
 			room <- struct{}{}
@@ -122,6 +136,7 @@ func (t *team) gather(ctx context.Context) error {
 	}
 	var err error
 	t.id, err = Meet(ctx, t.lead, players...)
+	t.p.Fate = t.o.Fate // what is started from now on
 	return err
 }
 
@@ -179,7 +194,10 @@ func (t *team) work(ctx context.Context) error {
 		left = false
 		for _, state := range []bridge.TaskState{bridge.TaskOpen, bridge.TaskClaimed} {
 			var page bridge.ListTasksResult
-			if err := t.lead.Call(ctx, "list_tasks", map[string]any{"state": state, "limit": 1}, &page); err != nil {
+			err := t.patiently(ctx, func() error {
+				return t.lead.Call(ctx, "list_tasks", map[string]any{"state": state, "limit": 1}, &page)
+			})
+			if err != nil {
 				return errors.Join(context.Cause(ctx), err)
 			}
 			left = left || len(page.Tasks) > 0
@@ -208,7 +226,10 @@ func (t *team) add(ctx context.Context) error {
 			q.After = slices.Compact(q.After)
 			wg.Go(func() {
 				var res bridge.AddTaskResult
-				res, faults[i] = t.lead.AddTask(ctx, q)
+				faults[i] = t.patiently(ctx, func() (err error) {
+					res, err = t.lead.AddTask(ctx, q)
+					return err
+				})
 				some[i] = res.Task
 			})
 		}
@@ -231,9 +252,21 @@ func (t *team) progress() {
 // listen has the orchestrator take what the bridge tells it of tasks that ended.
 func (t *team) listen(ctx context.Context) error {
 	for {
-		if _, err := t.lead.Check(ctx, 5); err != nil {
+		err := t.patiently(ctx, func() error { _, err := t.lead.Check(ctx, 5); return err })
+		if err != nil {
 			return err
 		}
+	}
+}
+
+// patiently makes a call again while the bridge cannot be reached, where that is to be expected.
+func (t *team) patiently(ctx context.Context, call func() error) error {
+	for {
+		err := call()
+		if !t.o.Mortal || !errors.Is(err, bridge.Unavailable) || ctx.Err() != nil {
+			return err
+		}
+		pause(ctx, 20*time.Millisecond)
 	}
 }
 

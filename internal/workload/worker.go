@@ -26,6 +26,8 @@ type worker struct {
 	last job        // what it claimed last
 	fate atomic.Int32
 
+	heard  moment     // when it was last called and answered
+	missed int        // claims whose answer never came
 	mu     sync.Mutex // guards player and killed
 	player *Player
 	killed moment // when its process got SIGKILL; 0: it lives
@@ -56,6 +58,10 @@ func (w *worker) rise(ctx context.Context, cause error) error {
 		return fmt.Errorf("%s ended by itself: %w", w.name, cause)
 	}
 	again, err := w.t.p.Play(ctx, w.name)
+	for deadline := time.Now().Add(startPatience); err != nil && w.t.o.Mortal && ctx.Err() == nil && time.Now().Before(deadline); {
+		pause(ctx, 50*time.Millisecond)
+		again, err = w.t.p.Play(ctx, w.name)
+	}
 	if err != nil {
 		return err
 	}
@@ -69,8 +75,11 @@ func (w *worker) rise(ctx context.Context, cause error) error {
 func (w *worker) bury() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.killed == 0 {
+	if w.killed == 0 && !w.t.o.Mortal {
 		return false
+	}
+	if w.killed == 0 {
+		w.killed = max(1, w.heard)
 	}
 	w.player.Kill()
 	if w.last != (job{}) {
@@ -100,8 +109,12 @@ func (w *worker) claim(ctx context.Context) (*job, error) {
 	res, err := w.player.ClaimTask(ctx, bridge.ClaimTaskRequest{Wait: 5 * time.Second})
 	answer := w.t.history.now()
 	if err != nil {
+		if outcomeOf(err) == unknown {
+			w.missed++
+		}
 		return nil, w.failed(ctx, err)
 	}
+	w.heard = call
 	if res.Task == nil {
 		return nil, nil
 	}
@@ -122,6 +135,7 @@ func (w *worker) failed(ctx context.Context, err error) error {
 		return nil
 	}
 	if bridge.AsError(err).Code == bridge.Unavailable {
+		pause(ctx, 5*time.Millisecond)
 		return nil
 	}
 	return w.rise(ctx, err)
