@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"agentbridge/internal/archive"
 	"agentbridge/internal/bridge"
 	"agentbridge/internal/postgres"
 )
@@ -23,6 +24,10 @@ type engine interface {
 	Dead(bridge.Instance) bool
 	// Foreign names what another hand put into the database, or took out of it.
 	Foreign(ctx context.Context) ([]string, error)
+	// Dump gives all rows as of one moment, Load puts rows into a store that has none, and Mark says that it is being moved, or was.
+	Dump(ctx context.Context, table func(archive.Table) error, each func([]any) error) error
+	Load(ctx context.Context, give func(table func(archive.Table) error, row func([]any) error) error) error
+	Mark(ctx context.Context, as int64, where string) error
 }
 
 // keysVariable is the variable that may hold the text of the key file instead, for hubs without a disk of their own.

@@ -176,7 +176,7 @@ From a shell:      agentbridge create --as alpha --role lead --partner beta=test
 	add("person", "For the person in charge:", p.statusCommand(), p.listCommand(), p.showCommand(), p.tailCommand(), p.sayCommand(),
 		p.extendCommand(), p.closeCommand(), p.pauseCommand(), p.resumeCommand(), p.yoloCommand(), p.approveCommand(), p.denyCommand(), p.restoreSnapshotCommand(), p.revokeCommand(), p.exportCommand(), p.cleanupCommand())
 	add("clients", "Your clients:", p.installCommand(), p.uninstallCommand(), p.doctorCommand(), p.hookCommand())
-	add("care", "Tokens, logs and more:", p.tokenCommand(), p.keyCommand(), p.auditCommand(), p.redactCommand(), p.policyCommand(), p.versionCommand())
+	add("care", "Tokens, logs and more:", p.tokenCommand(), p.keyCommand(), p.auditCommand(), p.redactCommand(), p.policyCommand(), p.backupCommand(), p.restoreCommand(), p.migrateCommand(), p.versionCommand())
 	root.SetHelpCommandGroupID("care")
 	root.SetCompletionCommandGroupID("care")
 	root.SetFlagErrorFunc(badFlag)

@@ -54,6 +54,16 @@ func TestScript_OnPostgreSQL(t *testing.T) {
 	})
 }
 
+// TestScript_AroundPostgreSQL tells the stories in which a deployment goes to a database or comes from one.
+func TestScript_AroundPostgreSQL(t *testing.T) {
+	stories(t, testscript.Params{Dir: filepath.Join("testdata", "postgres")}, func(env *testscript.Env) error {
+		for _, name := range []string{"POSTGRES", "POSTGRES2", "POSTGRES3"} {
+			env.Setenv(name, freshSchema(t))
+		}
+		return nil
+	})
+}
+
 // freshSchema is the address of a store that is not there yet.
 func freshSchema(t testing.TB) string {
 	t.Helper()

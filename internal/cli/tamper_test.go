@@ -82,3 +82,14 @@ func query(ts *testscript.TestScript, neg bool, args []string) {
 	_, err = db.Exec(args[1])
 	ts.Check(errors.Join(err, db.Close()))
 }
+
+// tamperFile FROM TO truncate|flip copies a file without its end, or with one bit in the middle turned over.
+func tamperFile(ts *testscript.TestScript, neg bool, args []string) {
+	text := []byte(ts.ReadFile(args[0]))
+	if args[2] == "truncate" {
+		text = text[:len(text)-100]
+	} else {
+		text[len(text)/2] ^= 1
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), text, 0o600))
+}

@@ -167,7 +167,7 @@ func (t *turn) take() error {
 		return err
 	}
 	t.epoch = t.s.clock.Read(t.now)
-	return checkSchema(version)
+	return checkSchema(t.c, version, t.s.opts.Moving)
 }
 
 // errSplit says that one of a group spoiled it for all: each is to run alone, or, where it was alone, with care.

@@ -80,24 +80,34 @@ func versionOf(c *conn, name string) (int64, error) {
 		return 0, bridge.Errorf(bridge.Invalid, "schema %s belongs to another program", name).
 			WithHint("name another with ?search_path=NAME in --store; it is made where it is missing")
 	case version > schema:
-		return 0, newer(version)
+		return version, newer(c, version)
 	}
 	return version, nil
 }
 
 const readVersion = `SELECT coalesce(max(schema), 0) FROM agentbridge`
 
-func newer(version int64) error {
+// newer refuses a version that is none of this program's.
+func newer(c *conn, version int64) error {
+	where := "another place"
+	if version >= bridge.StoreMoving && c.raw.TxStatus() != 'E' {
+		if _, err := c.trip(&call{sql: `SELECT value FROM meta WHERE key = $1`, args: encode([]any{bridge.MetaMovedTo}), each: func(r *row) { where = r.text() }}); err != nil {
+			return err
+		}
+	}
+	if err := bridge.Elsewhere(version, where); err != nil {
+		return err
+	}
 	return bridge.Errorf(bridge.Invalid, "the database was made by a newer agentbridge: it has schema %d, this program knows %d", version, schema).
 		WithHint("upgrade agentbridge, or start it again if that is done")
 }
 
-// checkSchema refuses to write once another process has upgraded the database under this one.
-func checkSchema(version int64) error {
-	if version != schema {
-		return newer(version)
+// checkSchema refuses to write once another process has upgraded the database under this one, or moved it.
+func checkSchema(c *conn, version int64, moving bool) error {
+	if version == schema || moving && version == bridge.StoreMoving {
+		return nil
 	}
-	return nil
+	return newer(c, version)
 }
 
 func step(c *conn, version int64) error {

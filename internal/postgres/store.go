@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Logger      *slog.Logger  // nil: silent
 	LockTimeout time.Duration // how long an update waits for its turn or for the server to come back; 0: 10 s
+	Moving      bool          // a store that is being moved is opened, too; see [Store.Mark]
 	Existing    bool          // where there are no tables, make none: [bridge.NotFound]
 }
 
@@ -86,6 +87,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	s.server.warn(s.opts.Logger)
 	switch version, err := versionOf(c, s.at.schema); {
+	case s.opts.Moving && version == bridge.StoreMoving:
+		return nil
 	case err != nil:
 		return failure("open the database", err)
 	case version == 0 && s.opts.Existing:

@@ -17,7 +17,7 @@ func (s *Store) Foreign(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, failure("make a schema to compare", err)
 	}
-	err = migrate(ours)
+	err = migrate(ours, false)
 	var want []string
 	if err == nil {
 		want, err = objects(ours)

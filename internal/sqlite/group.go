@@ -57,7 +57,7 @@ func (s *Store) attempt(g []*request, deadline time.Time) (culprit *request) {
 	}
 	err := s.replaced()
 	if err == nil {
-		err = checkSchema(s.writer)
+		err = checkSchema(s.writer, s.opts.Moving)
 	}
 	if err != nil {
 		s.abort(g, err)

@@ -71,7 +71,7 @@ func recognise(c *conn) error {
 	case err != nil:
 		return err
 	case version > schema:
-		return newer(version)
+		return newer(c, version)
 	case version < schema:
 		return bridge.Errorf(bridge.Unavailable, "the database has schema %d, and is upgraded to %d when an agent starts", version, schema)
 	}

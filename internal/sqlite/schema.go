@@ -19,7 +19,7 @@ const schema = 4
 const application = 0x61626467
 
 // migrate brings a database to the newest schema, or refuses it. The caller has the turn, so that no two processes try at once.
-func migrate(c *conn) error {
+func migrate(c *conn, moving bool) error {
 	version, err := c.number("PRAGMA user_version")
 	if err != nil {
 		return err
@@ -36,10 +36,10 @@ func migrate(c *conn) error {
 	case owner != application && (version != 0 || tables != 0):
 		return bridge.Errorf(bridge.Invalid, "the database belongs to another program").
 			WithHint("name another data directory with --data")
-	case version > schema:
-		return newer(version)
-	case version == schema:
+	case version == schema || moving && version == bridge.StoreMoving:
 		return nil
+	case version > schema:
+		return newer(c, version)
 	}
 	if err := c.script("BEGIN IMMEDIATE"); err != nil {
 		return err
@@ -53,16 +53,26 @@ func migrate(c *conn) error {
 	return c.script("COMMIT")
 }
 
-func newer(version int64) error {
+// newer refuses a version that is none of this program's.
+func newer(c *conn, version int64) error {
+	where := "another place"
+	if version >= bridge.StoreMoving {
+		if err := c.query(func(r *row) { where = string(r.blob()) }, "SELECT value FROM meta WHERE key = ?", bridge.MetaMovedTo); err != nil {
+			return err
+		}
+	}
+	if err := bridge.Elsewhere(version, where); err != nil {
+		return err
+	}
 	return bridge.Errorf(bridge.Invalid, "the database was made by a newer agentbridge: it has schema %d, this program knows %d", version, schema).
 		WithHint("upgrade agentbridge, or start it again if that is done")
 }
 
-// checkSchema refuses to write once another process has upgraded the database under this one. Its answer costs 3 µs.
-func checkSchema(c *conn) error {
+// checkSchema refuses to write once another process has upgraded the database under this one, or moved it. Its answer costs 3 µs.
+func checkSchema(c *conn, moving bool) error {
 	version, err := c.number("PRAGMA user_version")
-	if err == nil && version != schema {
-		err = newer(version)
+	if err == nil && version != schema && !(moving && version == bridge.StoreMoving) {
+		err = newer(c, version)
 	}
 	return failure("check the schema", err)
 }

@@ -22,6 +22,7 @@ type Options struct {
 	Now         func() time.Time // the engine's clock; nil: time.Now
 	Logger      *slog.Logger     // nil: silent
 	LockTimeout time.Duration    // how long an update waits for its turn; 0: 10 s
+	Moving      bool             // a store that is being moved is opened, too; see [Store.Mark]
 }
 
 // Store is a [bridge.Store] in one SQLite file. Make it with [Open].
@@ -105,7 +106,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.writer, err = connect(s.path); err != nil {
 		return failure("open the database", err)
 	}
-	if err := migrate(s.writer); err != nil {
+	if err := migrate(s.writer, s.opts.Moving); err != nil {
 		return errors.Join(failure("open the database", err), s.writer.close())
 	}
 	if err := s.opened(); err != nil {
