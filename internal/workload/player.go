@@ -137,6 +137,9 @@ func (p *Player) Tools(ctx context.Context) ([]*mcp.Tool, error) {
 	return res.Tools, nil
 }
 
+// Ping makes the round trip of a call that asks for nothing.
+func (p *Player) Ping(ctx context.Context) error { return p.session.Ping(ctx, nil) }
+
 // PID is the id of the player's process.
 func (p *Player) PID() int { return p.process.Process.Pid }
 

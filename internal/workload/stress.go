@@ -36,6 +36,14 @@ func Stress(ctx context.Context, plan StressPlan) (rep StressReport, err error) 
 	if rep.EmptyBytes, err = s.stored(ctx); err != nil {
 		return rep, err
 	}
+	if ping := s.seats[coordinator].ping; ping != nil {
+		for range 25 {
+			pause(ctx, 40*time.Millisecond) // about as far apart as messages are: what sleeps in between wakes slower
+			if err := rep.Pings.Time(func() error { return ping(ctx) }); err != nil {
+				return rep, cmp.Or(ctx.Err(), err)
+			}
+		}
+	}
 	calm := context.WithoutCancel(ctx) // what is under way when it is interrupted has its answer
 	s.play(ctx, calm)
 	rep.Interrupted = ctx.Err() != nil
@@ -61,6 +69,7 @@ func Stress(ctx context.Context, plan StressPlan) (rep StressReport, err error) 
 type seat struct {
 	name  string
 	call  func(ctx context.Context, tool string, arguments, answer any) error // as [Player.Call]
+	ping  func(ctx context.Context) error                                     // as [Player.Ping]; nil over HTTP
 	rooms []int                                                               // the conversations it is in
 }
 

@@ -40,6 +40,7 @@ type StressReport struct {
 	EmptyBytes    int64       // of the database, before the first message
 	DatabaseBytes int64       // at the end
 	Fsync         Sample      // of one page on the same disk, before the run; none where the disk is a hub's
+	Pings         Sample      // round trips of calls that ask for nothing over the same kind of pipe, before the run; none over HTTP
 	Memory        []MemoryAt  // of the run's own hub
 	Saturation    *Saturation // nil: not measured
 	Faults        []string    // what was not as it must be, some of each kind

@@ -103,7 +103,7 @@ func (s *stress) beginStdio(ctx context.Context) (take func(context.Context, int
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		s.seats[at].call = p.Call
+		s.seats[at].call, s.seats[at].ping = p.Call, p.Ping
 		s.ends = append(s.ends, p.Leave)
 		return nil
 	}

@@ -52,7 +52,11 @@ func (s Sample) Histogram(title string) string {
 	}{{"p50", s.At(.5)}, {"p99", s.At(.99)}} {
 		x := left + each*min(float64(len(bins)), max(0, binOf(mark.at)-float64(first)))
 		fmt.Fprintf(&b, `<line class="mark" x1="%.1f" y1="%d" x2="%.1f" y2="%.1f"/>`, x, top-6, x, top+high)
-		fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="%s">%s %s</text>`+"\n", x+4*float64(1-2*(x/width)), height-10, []string{"end", "start"}[i], mark.name, short(mark.at))
+		side := "start"
+		if x > width/2 {
+			side = "end" // so that it stays in the picture
+		}
+		fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="%s">%s %s</text>`+"\n", x, height-17+14*i, side, mark.name, short(mark.at))
 	}
 	b.WriteString("</svg>\n")
 	return b.String()

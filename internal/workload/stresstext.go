@@ -25,7 +25,12 @@ func (r StressReport) Facts() []Fact {
 	}
 	if len(r.Fsync) > 0 {
 		disk := r.Fsync.Spread()
-		lines = append(lines, Fact{"disk", fmt.Sprintf("one write of 4 KB and its fsync, before the load: mean %s, p99 %s", short(disk.Mean), short(disk.P99))})
+		floor := fmt.Sprintf("before the load, one write of 4 KB and its fsync on this disk: mean %s, p99 %s", short(disk.Mean), short(disk.P99))
+		if len(r.Pings) > 0 {
+			ping := r.Pings.Spread()
+			floor += fmt.Sprintf("; a ping of the client to its process: mean %s, p99 %s", short(ping.Mean), short(ping.P99))
+		}
+		lines = append(lines, Fact{"floor", floor})
 	}
 	switch {
 	case r.Integrity == Unchecked:
