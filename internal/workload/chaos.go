@@ -70,9 +70,10 @@ func Chaos(ctx context.Context, p Program, o ChaosOptions, out string) (rep Chao
 	if o.Every == 0 {
 		o.Every = 60 * time.Millisecond
 	}
-	p.Env = append(slices.Clone(p.Env), "AGENTBRIDGE_LIMITS=off", "AGENTBRIDGE_LOG=error")
+	p.Env = append(slices.Clone(p.Env), teamSettings(chaosLease)...)
 	began := time.Now()
 	h := newHistory(chaosLease)
+	h.gaps = true
 	c := &chaos{p: p, agents: p, o: o, history: h, record: newTestimony(h), kills: map[string]int{}}
 	c.record.local = !o.Hub
 	defer c.end()

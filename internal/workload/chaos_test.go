@@ -71,7 +71,7 @@ func spotless(t *testing.T, rep workload.ChaosReport) {
 			t.Errorf("and %d more", len(rep.Violations)-i)
 			break
 		}
-		t.Errorf("%s: %.500s", v.Kind, v.What)
+		t.Errorf("%s: %.1500s", v.Kind, v.What)
 	}
 }
 
@@ -135,4 +135,11 @@ func TestChaos_WithFailpointsAroundCommitsBreaksNoPromise(t *testing.T) {
 	if rep.Fell < 10 {
 		t.Errorf("%d processes fell by a failpoint: the story did not happen", rep.Fell)
 	}
+}
+
+func TestChaos_OfAHubAndItsAgentsBreaksNoPromise(t *testing.T) {
+	spotless(t, play(t, breakable(t), workload.ChaosOptions{
+		Writers: 3, Readers: 2, Pause: 20 * time.Millisecond, Tasks: 2 * *killed, Workers: 4, Watchdogs: 1, Kills: *killed, Every: 120 * time.Millisecond,
+		Hub: true, Agents: t.TempDir(),
+	}))
 }

@@ -54,6 +54,7 @@ func outcomeOf(err error) outcome {
 type history struct {
 	began time.Time
 	lease time.Duration
+	gaps  bool // now and then nobody watches, and such time counts for no lease: it may end later
 
 	mu    sync.Mutex // guards tasks, renewals
 	tasks map[bridge.TaskID][]porcupine.Operation
@@ -81,6 +82,9 @@ func (h *history) note(task bridge.TaskID, e event, how outcome, call, answer mo
 	end := answer + int64(h.lease+slack)
 	if how == unknown {
 		answer, end = math.MaxInt64, math.MaxInt64
+	}
+	if h.gaps {
+		end = math.MaxInt64
 	}
 	add := func(e event, how outcome, call, answer moment) {
 		h.tasks[task] = append(h.tasks[task], porcupine.Operation{Input: e, Output: how, Call: call, Return: answer})

@@ -58,9 +58,16 @@ func Team(ctx context.Context, p Program, o TeamOptions) (rep TeamReport, err er
 }
 
 func newTeam(p Program, o TeamOptions) *team {
-	p.Env = append(slices.Clone(p.Env), "AGENTBRIDGE_LIMITS=off", "AGENTBRIDGE_LOG=error", "AGENTBRIDGE_TASK_LEASE="+o.Lease.String(),
-		"AGENTBRIDGE_TASK_ATTEMPTS=1000") // so that no task fails of bad luck
+	p.Env = append(slices.Clone(p.Env), teamSettings(o.Lease)...)
 	return &team{p: p, o: o, history: newHistory(o.Lease)}
+}
+
+// teamSettings are what the agents of a team need, and their hub.
+func teamSettings(lease time.Duration) []string {
+	return []string{
+		"AGENTBRIDGE_LIMITS=off", "AGENTBRIDGE_LOG=error", "AGENTBRIDGE_TASK_LEASE=" + lease.String(),
+		"AGENTBRIDGE_TASK_ATTEMPTS=1000", // so that no task fails of bad luck
+	}
 }
 
 // play has the team do its work, and then something while the orchestrator is still there.

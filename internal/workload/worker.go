@@ -82,7 +82,7 @@ func (w *worker) bury() bool {
 		w.killed = max(1, w.heard)
 	}
 	w.player.Kill()
-	if w.last != (job{}) {
+	if w.last != (job{}) && w.t.p.Server == "" { // at a hub a lease is the agent's, whose next process may go on with it
 		w.t.history.note(w.last.id, event{what: orphan, token: w.last.token}, done, w.killed, w.t.history.now())
 	}
 	return true
