@@ -28,8 +28,8 @@ const everything = "everything"
 var rooms = map[string][]string{
 	"cmd/agentbridge":         {"internal/cli"},
 	"internal/cli":            {everything}, // the only room that knows both engines
-	"internal/mcpserver":      {"internal/bridge", "internal/policy"},
-	"internal/agent":          {"internal/bridge", "internal/mcpserver", "internal/policy"},
+	"internal/mcpserver":      {"internal/bridge"},
+	"internal/agent":          {"internal/bridge", "internal/mcpserver"},
 	"internal/clients":        {"internal/agent", "internal/bridge"},
 	"internal/creds":          {"internal/agent", "internal/bridge"},
 	"internal/daemon":         {"internal/bridge", "internal/policy", "internal/sandbox", "internal/snapshot"},
@@ -53,8 +53,8 @@ var rooms = map[string][]string{
 	"tools/oracle":                  {"internal/audit", "internal/redact", "internal/redact/corpus"}, // a module of its own, tests only
 }
 
-// testRooms is what tests of any room may import besides: a real store and a real scanner instead of mocks.
-var testRooms = []string{"internal/storetest", "internal/sqlite", "internal/postgres", "internal/redact", "internal/redact/corpus"}
+// testRooms is what tests of any room may import besides: a real store, scanner and policy instead of mocks.
+var testRooms = []string{"internal/storetest", "internal/sqlite", "internal/postgres", "internal/policy", "internal/redact", "internal/redact/corpus"}
 
 // vague are names under which anything could be put.
 var vague = []string{"util", "utils", "common", "types", "models", "pkg", "config", "logger", "errors"}
