@@ -27,13 +27,13 @@ func (s *Store) lead(q *queue) {
 		}
 	}()
 	for s.turns.more(q) {
-		s.turn(q)
+		s.turn(q, func() {})
 	}
 	completed = true
 }
 
-// turn takes the scope's turn and commits for those who wait by then.
-func (s *Store) turn(q *queue) {
+// turn takes the scope's turn and commits for those who wait by then. It calls worked when all it still waits for is the commit, and maybe again.
+func (s *Store) turn(q *queue, worked func()) {
 	var g []*request
 	answered := false
 	defer func() {
@@ -50,6 +50,7 @@ func (s *Store) turn(q *queue) {
 	}
 	err := s.persist(first.deadline, func() error {
 		return s.transaction(q, first.deadline, func(t *turn) error {
+			t.worked = worked
 			if g == nil {
 				g = q.group()
 			}
@@ -110,6 +111,7 @@ type turn struct {
 	epoch   time.Time
 	ahead   ahead
 	careful bool
+	worked  func() // told before the commit
 }
 
 // transaction takes a scope's turn, does something, and gives the turn back, with what was not committed undone.
@@ -132,8 +134,10 @@ func (s *Store) transaction(q *queue, deadline time.Time, do func(*turn) error) 
 		}
 		s.pool.put(c, updating)
 	}()
-	t := &turn{s: s, q: q, c: c}
-	if err := t.take(); err != nil {
+	t := &turn{s: s, q: q, c: c, worked: func() {}}
+	if q == nil {
+		// the caller takes the turns it wants
+	} else if err := t.take(); err != nil {
 		if gone(err) {
 			s.pool.lost(c)
 		}
@@ -195,6 +199,7 @@ func (t *turn) commit(g []*request) error {
 	}
 	commit := &call{op: "commit", sql: `COMMIT`}
 	t.c.warned = false
+	t.worked()
 	failed, err := t.c.release(commit)
 	if err != nil && failed != nil && failed != commit {
 		t.q.undo(g)

@@ -121,6 +121,13 @@ func (q *queue) group() []*request {
 	return g
 }
 
+// back puts a group in front again, to be taken out anew.
+func (q *queue) back(g []*request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(slices.DeleteFunc(slices.Clone(g), func(r *request) bool { return r.state == left }), q.waiting...)
+}
+
 // begin reports whether r's caller still wants it. From here on its outcome is unknown until the commit.
 func (q *queue) begin(r *request) bool {
 	q.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -30,12 +31,13 @@ type Store struct {
 	server  Server
 	reading bool // nothing is written; see [OpenReading]
 
-	clock bridge.Clock
-	turns turns
-	pool  *pool
-	watch watch
-	post  post
-	self  process
+	clock  bridge.Clock
+	turns  turns
+	convoy convoy
+	pool   *pool
+	watch  watch
+	post   post
+	self   process
 
 	mu     sync.Mutex // guards closed, and that active does not grow after it
 	closed bool
@@ -72,7 +74,7 @@ func prepare(dsn string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{at: at, opts: opts, pool: newPool(at), self: process{name: newName()}, post: post{quit: make(chan struct{})}}, nil
+	return &Store{at: at, opts: opts, pool: newPool(at), convoy: convoy{most: max(2, runtime.NumCPU()/2)}, self: process{name: newName()}, post: post{quit: make(chan struct{})}}, nil
 }
 
 // open makes the schema, in a transaction that locks others out, so that of many processes that start at once one makes it.
@@ -183,7 +185,7 @@ func (s *Store) update(ctx context.Context, scope bridge.Scope, fn func(bridge.T
 	r := &request{ctx: ctx, fn: fn, jot: jot, deadline: time.Now().Add(s.opts.LockTimeout), wake: make(chan struct{}, 1)}
 	q, leads := s.turns.join(scope, r)
 	if leads {
-		s.active.Go(func() { s.lead(q) })
+		s.board(q)
 	}
 	if left, err := q.await(r); left {
 		return err

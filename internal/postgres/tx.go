@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"agentbridge/internal/bridge"
@@ -22,6 +24,10 @@ type tx struct {
 	lost    error // the engine's first error: nothing more is asked of it, and nothing of this tx may be committed
 	ahead   *ahead
 	topics  []bridge.Topic
+
+	fleet *fleet // it runs together with updates of other scopes, and has no connection but through it
+	ship  *ship
+	own   []*call // what it wrote there, all of it held back
 }
 
 var _ bridge.Tx = (*tx)(nil)
@@ -37,6 +43,10 @@ func (t *tx) exec(op, sql string, args ...any) error {
 	}
 	if t.lost != nil {
 		return t.lost
+	}
+	if t.fleet != nil {
+		t.own = append(t.own, &call{op: op, sql: sql, args: encode(args)})
+		return nil
 	}
 	if t.part && !t.begun {
 		t.begun = true
@@ -90,12 +100,22 @@ func (t *tx) query(op string, each func(*row), sql string, args ...any) error {
 
 // flush sends what was held back.
 func (t *tx) flush() {
-	if t.lost == nil && len(t.c.held) > 0 {
+	if t.lost == nil && t.fleet == nil && len(t.c.held) > 0 {
 		t.send()
 	}
 }
 
 func (t *tx) send(calls ...*call) {
+	if t.fleet != nil {
+		if slices.ContainsFunc(calls, t.wrote) {
+			t.lost = errSplit // it has to see its own writes, and they are not sent
+			return
+		}
+		calls = append(t.ship.writes, calls...)
+		t.ship.writes = nil
+		t.lost = t.fleet.ask(calls)
+		return
+	}
 	if failed, err := t.c.release(calls...); err != nil {
 		if t.writes {
 			t.lost = blamed(failed, err, t.careful)
@@ -103,6 +123,22 @@ func (t *tx) send(calls ...*call) {
 			t.lost = failure("read", err)
 		}
 	}
+}
+
+// wrote reports whether what a call reads may be among what this update wrote and holds back: whether it names one of those tables.
+func (t *tx) wrote(read *call) bool {
+	return slices.ContainsFunc(t.own, func(k *call) bool { return strings.Contains(read.sql, k.table()) })
+}
+
+// table is what a call writes to, which it says at its beginning.
+func (k *call) table() string {
+	words := strings.Fields(k.sql[:min(len(k.sql), 80)])
+	for i, word := range words[:len(words)-1] {
+		if word == "INTO" || word == "FROM" || strings.HasSuffix(word, "UPDATE") {
+			return words[i+1]
+		}
+	}
+	return "" // then whatever is read may be of it
 }
 
 // one reads the only row of a query, or says [bridge.NotFound].

@@ -43,6 +43,7 @@ type pgOrder struct {
 type pgFound struct {
 	Rounds int
 	Took   time.Duration
+	CPU    time.Duration // of this process
 	Each   workload.Sample
 	Woken  []time.Time // when each wake-up was there
 	Fault  string
@@ -146,6 +147,7 @@ func servePgHub() error {
 func talkAll(ctx context.Context, talks []*pgTalk, o pgOrder) (found pgFound) {
 	var mu sync.Mutex // guards found
 	var wg sync.WaitGroup
+	_, before, _, _ := stat(os.Getpid())
 	start := time.Now()
 	for _, t := range talks {
 		wg.Go(func() {
@@ -165,6 +167,8 @@ func talkAll(ctx context.Context, talks []*pgTalk, o pgOrder) (found pgFound) {
 	}
 	wg.Wait()
 	found.Took = time.Since(start)
+	_, after, _, _ := stat(os.Getpid())
+	found.CPU = after - before
 	return found
 }
 

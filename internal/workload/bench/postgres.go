@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -10,10 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -41,6 +37,9 @@ func (b *bench) postgres(ctx context.Context) (err error) {
 		err = errors.Join(err, pgAdmin(context.WithoutCancel(ctx), servers.said[0], "DROP SCHEMA IF EXISTS "+schema+" CASCADE"))
 	}()
 	f := pgField{b: b, dsn: dsn}
+	if f.server, err = pgServer(ctx, servers.said[0]); err != nil {
+		return err
+	}
 	if err := f.furnish(ctx); err != nil {
 		return err
 	}
@@ -70,6 +69,7 @@ type pgField struct {
 	pairs     []pgPair
 	send, mix script
 	hubs      []*pgHub
+	server    int // its process
 	moved     int // how far pgbench's clients have moved on
 }
 
@@ -112,15 +112,12 @@ func (f *pgField) furnish(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			var said [rounds][]statement
-			for r := -3; r < rounds; r++ {
-				took, err := tap.take(func() error { return talk.round(ctx, mix) })
-				if err != nil {
-					return err
-				}
-				if r >= 0 {
-					said[r], all = took, append(all, took...)
-				}
+			said, err := listenTo(tap, func() error { return talk.round(ctx, mix) })
+			if err != nil {
+				return err
+			}
+			for _, round := range said {
+				all = append(all, round...)
 			}
 			heard[mix] = append(heard[mix], said)
 		}
@@ -141,6 +138,22 @@ func (f *pgField) furnish(ctx context.Context) error {
 		return fmt.Errorf("sends and checks: %w", err)
 	}
 	return errors.Join(pgFill(ctx, f.dsn, "bench_send", f.send), pgFill(ctx, f.dsn, "bench_mix", f.mix))
+}
+
+// listenTo gives three rounds in a row that said the same. Once in a while an agent's presence is noted beside them.
+func listenTo(tap *recorder, round func() error) (said [rounds][]statement, err error) {
+	alike := func(a, b statement) bool { return a.sql == b.sql }
+	for r := -rounds; r < 100; r++ {
+		heard, err := tap.take(round)
+		if err != nil {
+			return said, err
+		}
+		said = [rounds][]statement{said[1], said[2], heard}
+		if r >= rounds-1 && slices.EqualFunc(said[0], said[1], alike) && slices.EqualFunc(said[1], said[2], alike) {
+			return said, nil
+		}
+	}
+	return said, errors.New("no three rounds said the same")
 }
 
 // newPair makes a conversation of two new agents.
@@ -172,32 +185,39 @@ func (f *pgField) compare(ctx context.Context, clients int, mix bool) error {
 	if f.b.quick {
 		turns, span = 3, time.Second
 	}
-	var floor, piped, one, two, ratio1, ratio2 []float64
+	var floor, piped, one, two contest
+	var ratio1, ratio2 []float64
 	var each workload.Sample
 	for range turns {
 		if err := pgAdmin(ctx, f.dsn, "UPDATE deliveries SET state = 'acked' WHERE state IN ('stored', 'delivered'); CHECKPOINT"); err != nil {
 			return err
 		}
-		base, err := f.pgbench(ctx, clients, span, mix, false)
-		if err != nil {
-			return err
+		var sample workload.Sample
+		for _, c := range []struct {
+			to  *contest
+			run func() (float64, time.Duration, error)
+		}{
+			{&floor, func() (float64, time.Duration, error) { return f.pgbench(ctx, clients, span, mix, false) }},
+			{&one, func() (rate float64, cpu time.Duration, err error) {
+				rate, cpu, sample, err = f.ask(pgOrder{For: span, Mix: mix}, pgMost, clients, f.hubs[:1]...)
+				return rate, cpu, err
+			}},
+			{&two, func() (rate float64, cpu time.Duration, err error) {
+				rate, cpu, _, err = f.ask(pgOrder{For: span, Mix: mix}, 2*pgMost, clients, f.hubs[1:]...)
+				return rate, cpu, err
+			}},
+			{&piped, func() (float64, time.Duration, error) { return f.pgbench(ctx, clients, span, mix, true) }},
+		} {
+			rate, cpu, err := c.run()
+			if err != nil {
+				return err
+			}
+			c.to.rates, c.to.cpus = append(c.to.rates, rate), append(c.to.cpus, float64(cpu.Microseconds()))
 		}
-		quick, err := f.pgbench(ctx, clients, span, mix, true)
-		if err != nil {
-			return err
-		}
-		single, sample, err := ask(pgOrder{For: span, Mix: mix}, pgMost, clients, f.hubs[:1]...)
-		if err != nil {
-			return err
-		}
-		double, _, err := ask(pgOrder{For: span, Mix: mix}, 2*pgMost, clients, f.hubs[1:]...)
-		if err != nil {
-			return err
-		}
-		floor, piped, one, two = append(floor, base), append(piped, quick), append(one, single), append(two, double)
-		ratio1, ratio2 = append(ratio1, single/base), append(ratio2, double/base)
+		n := len(floor.rates) - 1
+		ratio1, ratio2 = append(ratio1, one.rates[n]/floor.rates[n]), append(ratio2, two.rates[n]/floor.rates[n])
 		each = append(each, sample...)
-		fmt.Fprintf(os.Stderr, "%d clients, mix %v: pgbench %.0f, in trips as ours %.0f, one hub %.0f, two %.0f\n", clients, mix, base, quick, single, double)
+		fmt.Fprintf(os.Stderr, "%d clients, mix %v: pgbench %s, in trips as ours %s, one hub %s, two %s\n", clients, mix, floor.last(), piped.last(), one.last(), two.last())
 	}
 	what, unit := "sends", "sends/s"
 	if mix {
@@ -205,82 +225,29 @@ func (f *pgField) compare(ctx context.Context, clients int, mix bool) error {
 	}
 	f.b.rows = append(f.b.rows, row{
 		fmt.Sprintf("PostgreSQL, %d clients in as many conversations, %s, one hub", clients, what),
-		fmt.Sprintf("%.0f %s, %.2f × (median of %d turns); p50 %s, p99 %s", median(one), unit, median(ratio1), turns, ms(each.At(.5)), ms(each.At(.99))),
-		fmt.Sprintf("pgbench, the same statements: %.0f; in trips as ours: %.0f", median(floor), median(piped)), "≥ 0.6 × pgbench", median(ratio1) >= .6,
+		fmt.Sprintf("%.0f %s, %.2f × (median of %d turns); p50 %s, p99 %s; %.0f µs of processor each", median(one.rates), unit, median(ratio1), turns, ms(each.At(.5)), ms(each.At(.99)), median(one.cpus)),
+		fmt.Sprintf("pgbench, the same statements: %.0f, %.0f µs; in trips as ours: %.0f, %.0f µs", median(floor.rates), median(floor.cpus), median(piped.rates), median(piped.cpus)), "≥ 0.6 × pgbench", median(ratio1) >= .6,
 	}, row{
 		fmt.Sprintf("the same by two hubs, %d clients each", clients/2),
-		fmt.Sprintf("%.0f %s, %.2f ×", median(two), unit, median(ratio2)), "as above", "≥ 1.0 × pgbench", median(ratio2) >= 1,
+		fmt.Sprintf("%.0f %s, %.2f ×; %.0f µs", median(two.rates), unit, median(ratio2), median(two.cpus)), "as above", "≥ 1.0 × pgbench", median(ratio2) >= 1,
 	})
 	return nil
+}
+
+// contest is what one of those who are compared did in each turn.
+type contest struct {
+	rates []float64 // rounds a second
+	cpus  []float64 // microseconds of processor that a round took, of all processes together
+}
+
+func (c contest) last() string {
+	n := len(c.rates) - 1
+	return fmt.Sprintf("%.0f (%.0f µs)", c.rates[n], c.cpus[n])
 }
 
 func median(list []float64) float64 {
 	sorted := slices.Sorted(slices.Values(list))
 	return sorted[len(sorted)/2]
-}
-
-// perSecond is what pgbench says each second. In the first two its connections begin and prepare, which those of a hub have long done.
-var perSecond = regexp.MustCompile(`(?m)^progress: [0-9.]+ s, ([0-9.]+) tps`)
-
-const pgWarm = 2
-
-// pgbench gives how many rounds a second it makes.
-func (f *pgField) pgbench(ctx context.Context, clients int, span time.Duration, mix, piped bool) (float64, error) {
-	path, err := pgProgram("pgbench")
-	if err != nil {
-		return 0, err
-	}
-	s, table := f.send, "bench_send"
-	if mix {
-		s, table = f.mix, "bench_mix"
-	}
-	text := s.text
-	if piped {
-		text = s.piped
-	}
-	file := filepath.Join(f.b.program.Data, "script.sql")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "bench_values", table)), 0o600); err != nil {
-		return 0, err
-	}
-	u, err := url.Parse(f.dsn)
-	if err != nil {
-		return 0, err
-	}
-	q := u.Query()
-	schema := q.Get("search_path")
-	q.Del("search_path")
-	u.RawQuery = q.Encode()
-	password, _ := u.User.Password()
-	u.User = url.User(u.User.Username())
-	f.moved += 100_000
-	n := f.moved
-	if mix { // which moves some rows on by more than one a round; and its first check acks what a check before it would have taken
-		n += 1_000_000_000
-		if err := pgAdmin(ctx, f.dsn, fmt.Sprintf(`INSERT INTO deliveries SELECT d.conversation, l.last_seq + %d, d.recipient, d.message, d.state, d.at, d.reason, d.how,
-			d.attempts, d.receipt, d.instance FROM deliveries d JOIN bench_last l ON d.conversation = l.id AND d.seq = l.last_seq`, n)); err != nil {
-			return 0, err
-		}
-	}
-	cmd := exec.CommandContext(ctx, path, "--no-vacuum", "--protocol=prepared", "--client="+strconv.Itoa(clients), "--jobs=2",
-		"--progress=1", "--time="+strconv.Itoa(int(span.Seconds())+pgWarm), "--define=first=1", "--define=n="+strconv.Itoa(n), "--file="+file, u.String())
-	cmd.Env = append(os.Environ(), "PGPASSWORD="+password,
-		"PGOPTIONS=-c search_path="+schema+" -c synchronous_commit=on -c client_min_messages=warning -c lock_timeout=10s -c idle_in_transaction_session_timeout=10s -c jit=off")
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	found := perSecond.FindAllSubmatch(said.Bytes(), -1)
-	if err != nil || len(found) <= pgWarm {
-		return 0, fmt.Errorf("pgbench: %w: %s%s", err, out, said.Bytes())
-	}
-	var sum float64
-	for _, line := range found[pgWarm:] {
-		n, err := strconv.ParseFloat(string(line[1]), 64)
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	return sum / float64(len(found)-pgWarm), nil
 }
 
 // pgHub is a process with a Service.
@@ -312,26 +279,28 @@ func (h *pgHub) leave() {
 	h.process.Wait()
 }
 
-// ask has hubs share clients that begin at the pair from, and gives how many rounds they make a second.
-func ask(o pgOrder, from, clients int, hubs ...*pgHub) (rate float64, each workload.Sample, err error) {
+// ask has hubs share clients that begin at the pair from, and gives how many rounds they make a second, and what one takes of the processors.
+func (f *pgField) ask(o pgOrder, from, clients int, hubs ...*pgHub) (rate float64, cpu time.Duration, each workload.Sample, err error) {
+	before := used(f.server)
 	for i, h := range hubs {
 		o.From, o.To = from+i*clients/len(hubs), from+(i+1)*clients/len(hubs)
 		if err := h.in.Encode(o); err != nil {
-			return 0, nil, err
+			return 0, 0, nil, err
 		}
 	}
 	for _, h := range hubs {
 		var found pgFound
 		if err := h.out.Decode(&found); err != nil {
-			return 0, nil, err
+			return 0, 0, nil, err
 		}
 		if found.Fault != "" {
-			return 0, nil, errors.New(found.Fault)
+			return 0, 0, nil, errors.New(found.Fault)
 		}
 		rate += float64(found.Rounds) / found.Took.Seconds()
+		cpu += found.CPU
 		each = append(each, found.Each...)
 	}
-	return rate, each, nil
+	return rate, (cpu + used(f.server) - before) / time.Duration(max(1, len(each))), each, nil
 }
 
 // wake has one hub send what wakes a partner who waits at another.
