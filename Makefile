@@ -13,13 +13,16 @@ TOOL  := go tool -modfile=tools/go.mod
 BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X agentbridge/internal/cli.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build package test check matrix networks race postgres chaos inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
+.PHONY: help demo validate run build package test check matrix networks race postgres chaos inspector clients conformance oracle fuzz bench redact-report update fmt vuln go cc
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: build ## agents at work on a real bridge, in a few seconds
 	bin/agentbridge demo
+
+validate: build ## the validation protocol, in about 75 s: doc/protocol.md (ARGS='--real-time' for 90 minutes)
+	bin/agentbridge validate $(filter-out --help,$(ARGS))
 
 run: build ## build and run it: make run ARGS='list --json'
 	bin/agentbridge $(ARGS)

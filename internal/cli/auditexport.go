@@ -308,17 +308,33 @@ func (p *program) verifyTiles(dir, key string, files []string, partial bool) err
 	if len(names) == 0 {
 		return bridge.Errorf(bridge.NotFound, "%s holds no log", dir).WithHint("name the directory that agentbridge audit export wrote")
 	}
-	var reports []bridge.AuditReport
+	reports, err := tileReports(root.FS(), names, keys, known)
+	if err != nil {
+		return err
+	}
+	if names[0] != bridge.DeploymentLog {
+		p.tell("the deployment's log is not in this export: nothing tells of these logs but their own checkpoints and those that you kept")
+	}
+	for _, log := range slices.Sorted(maps.Keys(known)) {
+		if !partial && !slices.Contains(names, log) {
+			reports = append(reports, bridge.AuditReport{Log: log, Marks: len(known[log]), Fault: "it is told of, and is not in this export; --partial if that is as it should be"})
+		}
+	}
+	return p.verified(reports, kept)
+}
+
+// tileReports checks the logs in directories of these names, that of the deployment first: what it tells of the others is added to what is known of them.
+func tileReports(fsys fs.FS, names []string, keys []*audit.Verifier, known map[string][]audit.Mark) (reports []bridge.AuditReport, err error) {
 	for _, name := range names {
-		tiles, err := fs.Sub(root.FS(), name)
+		tiles, err := fs.Sub(fsys, name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		rep, err := audit.VerifyTiles(tiles, keys, known[name]...)
 		out := bridge.AuditReport{Log: name, Entries: rep.Size, Root: rep.Root.String(), Marks: len(known[name])}
 		switch {
 		case errors.Is(err, audit.ErrOtherKey):
-			return bridge.Errorf(bridge.Denied, "the checkpoint of %s is not signed with that key", name).WithHint("look whether the key is the one of that bridge; agentbridge audit key shows it there")
+			return nil, bridge.Errorf(bridge.Denied, "the checkpoint of %s is not signed with that key", name).WithHint("look whether the key is the one of that bridge; agentbridge audit key shows it there")
 		case errors.Is(err, audit.ErrBroken):
 			out.Fault = strings.Join(rep.Findings, "; ")
 		case err != nil:
@@ -336,13 +352,5 @@ func (p *program) verifyTiles(dir, key string, files []string, partial bool) err
 		}
 		reports = append(reports, out)
 	}
-	if names[0] != bridge.DeploymentLog {
-		p.tell("the deployment's log is not in this export: nothing tells of these logs but their own checkpoints and those that you kept")
-	}
-	for _, log := range slices.Sorted(maps.Keys(known)) {
-		if !partial && !slices.Contains(names, log) {
-			reports = append(reports, bridge.AuditReport{Log: log, Marks: len(known[log]), Fault: "it is told of, and is not in this export; --partial if that is as it should be"})
-		}
-	}
-	return p.verified(reports, kept)
+	return reports, nil
 }

@@ -170,7 +170,7 @@ From a shell:      agentbridge create --as alpha --role lead --partner beta=test
 			root.AddCommand(c)
 		}
 	}
-	add("run", "Run:", p.demoCommand(), p.stressCommand(), p.mcpCommand(), p.serveCommand(), p.watchdogCommand(), p.keepaliveCommand())
+	add("run", "Run:", p.demoCommand(), p.stressCommand(), p.validateCommand(), p.mcpCommand(), p.serveCommand(), p.watchdogCommand(), p.keepaliveCommand())
 	add("agent", "An agent's tools, from a shell:", p.createCommand(), p.inviteCommand(), p.joinCommand(), p.sendCommand(),
 		p.checkCommand(), p.setStatusCommand(), p.partnersCommand(), p.taskCommand(), p.credsCommand())
 	add("person", "For the person in charge:", p.statusCommand(), p.listCommand(), p.showCommand(), p.tailCommand(), p.sayCommand(),
