@@ -82,7 +82,7 @@ KILLS  ?= 60
 WITHIN ?= 1m
 
 chaos: go ## kill -9, failpoints at commits, seeded bugs: one checker decides, from the clients' records and exported tiles (KILLS= WITHIN=)
-	go test -count=1 -timeout 2h -tags chaos -run 'TestChaos|TestChecker' ./internal/workload -args -kills $(KILLS) -within $(WITHIN)
+	go test -count=1 -timeout 2h -parallel 3 -tags chaos -run 'TestChaos|TestChecker' ./internal/workload -args -kills $(KILLS) -within $(WITHIN)
 
 inspector: build ## the MCP inspector plays two agents (needs npm, fetches the inspector and Node 22 as npm packages)
 	tools/inspector/play.sh bin/agentbridge

@@ -14,9 +14,13 @@ const SeededBug = "AGENTBRIDGE_SEEDED_BUG"
 
 var occasions = new(atomic.Int64)
 
-// seeded reports whether a bug is to happen now: on every fifth occasion.
+// seeded reports whether a bug is to happen now: on every fifth occasion. Of waiting there are fewer, so it is every other one.
 func seeded(bug int) bool {
-	return os.Getenv(SeededBug) == strconv.Itoa(bug) && occasions.Add(1)%5 == 0
+	every := int64(5)
+	if bug == bugWakeLost {
+		every = 2
+	}
+	return os.Getenv(SeededBug) == strconv.Itoa(bug) && occasions.Add(1)%every == 0
 }
 
 // entryAlone writes the entry of a send that was refused.

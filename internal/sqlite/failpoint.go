@@ -3,13 +3,14 @@
 package sqlite
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"agentbridge/internal/bridge"
 )
 
 // A build with the tag failpoint breaks at its commits as AGENTBRIDGE_FAILPOINT says, a list with commas of:
@@ -51,7 +52,7 @@ func (s *Store) beforeCommit() error {
 		time.Sleep(d)
 	}
 	if every := failpointAt("error"); every > 0 && n%every == 0 {
-		return errors.New("disk I/O error, made by a failpoint")
+		return bridge.Errorf(bridge.Unavailable, "disk I/O error, made by a failpoint")
 	}
 	return nil
 }

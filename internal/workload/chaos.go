@@ -27,8 +27,9 @@ type ChaosOptions struct {
 	Within           time.Duration // nobody is killed later; 0: until all kills are done
 	// Fate gives further environment to each process of a client, so that a build with failpoints dies by itself; nil: none.
 	Fate func() []string
-	// Trouble happens once, while all of them work; nil: nothing does.
-	Trouble  func(ctx context.Context) error
+	// Trouble happens once, while all of them work; nil: nothing does. What it gives to still is done while no client's process lives:
+	// they get SIGKILL before it, and are started again after it.
+	Trouble  func(ctx context.Context, still func(func() error) error) error
 	Progress func(kills int) // told now and then; nil: nobody is
 }
 
@@ -109,6 +110,7 @@ type chaos struct {
 	team      *team
 	tasks     []bridge.TaskView // as they stood at the end
 	fell      atomic.Int64
+	held      atomic.Bool // no process is to be started
 	ended     sync.Once
 
 	mu     sync.Mutex // guards all below
@@ -239,7 +241,7 @@ func (c *chaos) play(ctx context.Context) error {
 	}
 	must(&acts, "the killer", func() error { return c.strike(ctx) })
 	if c.o.Trouble != nil {
-		must(&acts, "the trouble", func() error { return c.o.Trouble(ctx) })
+		must(&acts, "the trouble", func() error { return c.o.Trouble(ctx, func(fn func() error) error { return c.still(ctx, fn) }) })
 	}
 	if c.team != nil {
 		must(&acts, "the team", func() error {
@@ -323,6 +325,20 @@ func (c *chaos) kill(ctx context.Context, odds *rand.Rand) (kind string, err err
 		}
 		return k.name[:len("writer")], nil
 	}
+}
+
+// still does something while no client's process lives.
+func (c *chaos) still(ctx context.Context, fn func() error) error {
+	c.held.Store(true)
+	defer c.held.Store(false)
+	for lives := true; lives && ctx.Err() == nil; pause(ctx, 10*time.Millisecond) {
+		lives = false
+		for _, k := range c.clients {
+			k.kill()
+			lives = lives || k.lives()
+		}
+	}
+	return fn()
 }
 
 // judge has the checker decide.

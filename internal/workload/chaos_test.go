@@ -76,6 +76,7 @@ func spotless(t *testing.T, rep workload.ChaosReport) {
 }
 
 func TestChaos_OfProcessesThatShareAStoreBreaksNoPromise(t *testing.T) {
+	t.Parallel()
 	p := breakable(t)
 	spotless(t, play(t, p, workload.ChaosOptions{
 		Writers: 3, Readers: 2, Pause: 20 * time.Millisecond, Tasks: 3 * *killed, Workers: 4, Watchdogs: 2, Kills: *killed, Within: *limit,
@@ -84,8 +85,11 @@ func TestChaos_OfProcessesThatShareAStoreBreaksNoPromise(t *testing.T) {
 
 // Each bug makes the checker say what it is.
 func TestChecker_FindsEachSeededBug(t *testing.T) {
+	t.Parallel()
 	p := breakable(t)
-	talk := workload.ChaosOptions{Writers: 3, Readers: 2, Pause: 10 * time.Millisecond, Kills: 12, For: 3 * time.Second}
+	talk := workload.ChaosOptions{Writers: 3, Readers: 2, Pause: 10 * time.Millisecond, Kills: 12, For: 2500 * time.Millisecond}
+	patient := talk // so that somebody waits in vain to the end
+	patient.Kills, patient.For = 4, 8*time.Second
 	work := workload.ChaosOptions{Tasks: 60, Workers: 4, Kills: 4}
 	tests := []struct {
 		bug  string
@@ -101,10 +105,11 @@ func TestChecker_FindsEachSeededBug(t *testing.T) {
 		{"the order swapped", talk, []string{workload.OutOfOrder}},
 		{"a task with two holders", work, []string{workload.TwoHolders}},
 		{"an entry altered", talk, []string{workload.BrokenLog}},
-		{"a wake-up lost", talk, []string{workload.NotWoken}},
+		{"a wake-up lost", patient, []string{workload.NotWoken}},
 	}
 	for i, test := range tests {
 		t.Run(fmt.Sprint(i+1, " ", test.bug), func(t *testing.T) {
+			t.Parallel()
 			p := p
 			p.Data = t.TempDir()
 			p.Env = append(p.Env, fmt.Sprint("AGENTBRIDGE_SEEDED_BUG=", i+1))
@@ -128,8 +133,9 @@ func fates() []string {
 }
 
 func TestChaos_WithFailpointsAroundCommitsBreaksNoPromise(t *testing.T) {
+	t.Parallel()
 	rep := play(t, breakable(t), workload.ChaosOptions{
-		Writers: 3, Readers: 2, Pause: 10 * time.Millisecond, Tasks: 150, Workers: 4, For: 10 * time.Second, Fate: fates,
+		Writers: 3, Readers: 2, Pause: 10 * time.Millisecond, Tasks: 150, Workers: 4, For: 6 * time.Second, Fate: fates,
 	})
 	spotless(t, rep)
 	if rep.Fell < 10 {
@@ -138,6 +144,7 @@ func TestChaos_WithFailpointsAroundCommitsBreaksNoPromise(t *testing.T) {
 }
 
 func TestChaos_OfAHubAndItsAgentsBreaksNoPromise(t *testing.T) {
+	t.Parallel()
 	spotless(t, play(t, breakable(t), workload.ChaosOptions{
 		Writers: 3, Readers: 2, Pause: 20 * time.Millisecond, Tasks: 2 * *killed, Workers: 4, Watchdogs: 1, Kills: *killed, Every: 120 * time.Millisecond,
 		Hub: true, Agents: t.TempDir(),

@@ -24,6 +24,7 @@ type client struct {
 	mu      sync.Mutex // guards all below
 	player  *Player
 	process int
+	rising  bool   // one is being started
 	killed  moment // when its process got SIGKILL; 0: it did not
 }
 
@@ -59,21 +60,45 @@ func (k *client) bury(over bool) {
 	k.player, k.killed = nil, 0
 }
 
+// respite is how long a client waits before it asks again what it got no answer to. Each try that nobody knows the end of has to be thought
+// about in all the ways in which it could have ended.
+const respite = 100 * time.Millisecond
+
+// lives reports whether there is a process that was not waited for.
+func (k *client) lives() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.player != nil || k.rising
+}
+
 // rise starts a process. Where that fails, as it does while a disk is full or a hub is away, it is tried again for a while.
 func (k *client) rise(ctx context.Context) error {
 	for deadline := time.Now().Add(startPatience); ; pause(ctx, 50*time.Millisecond) {
+		if !k.mayRise() {
+			continue
+		}
 		player, err := k.p.Play(ctx, k.name)
+		k.mu.Lock()
+		k.rising = false
 		if err == nil {
-			k.mu.Lock()
 			defer k.mu.Unlock()
 			k.player, k.heard = player, k.c.now()
 			k.process++
 			return nil
 		}
+		k.mu.Unlock()
 		if ctx.Err() != nil || time.Now().After(deadline) {
 			return err
 		}
 	}
+}
+
+// mayRise begins to start a process, unless none is to be started now.
+func (k *client) mayRise() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.rising = !k.c.held.Load()
+	return k.rising
 }
 
 // startPatience is how long a process may fail to start.
@@ -144,7 +169,7 @@ func (k *client) send(ctx context.Context, n int) error {
 			k.c.fault("%s: %v", s.key, err)
 		}
 		if how == unknown {
-			pause(ctx, 5*time.Millisecond)
+			pause(ctx, respite)
 		}
 	}
 	return nil
@@ -185,7 +210,7 @@ func (k *client) read(ctx, over context.Context) error {
 			empty = 0
 		}
 		if c.how == unknown {
-			pause(ctx, 5*time.Millisecond)
+			pause(ctx, respite)
 			if k.odds.IntN(2) == 0 { // as one does that forgot with its process what it had: it must come again
 				ack = ""
 			}

@@ -135,7 +135,7 @@ func (w *worker) failed(ctx context.Context, err error) error {
 		return nil
 	}
 	if bridge.AsError(err).Code == bridge.Unavailable {
-		pause(ctx, 5*time.Millisecond)
+		pause(ctx, respite)
 		return nil
 	}
 	return w.rise(ctx, err)
