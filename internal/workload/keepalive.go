@@ -217,6 +217,10 @@ func (w *watching) look() {
 	if err != nil {
 		return // not run yet
 	}
+	if int64(len(text)) < w.scanned {
+		w.faults, w.scanned = append(w.faults, "somebody else wrote or removed "+w.file), 0
+		return
+	}
 	fresh := string(text[w.scanned:])
 	fresh = fresh[:strings.LastIndex(fresh, "\n")+1] // the last line may be on its way
 	w.scanned += int64(len(fresh))
