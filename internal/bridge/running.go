@@ -13,7 +13,7 @@ import (
 // CommandResult is how a command went.
 type CommandResult struct {
 	Exit    int    // -1: it did not end by itself
-	Outcome string // how it ended, in the bridge's words; empty: by itself
+	Outcome string // how it ended, in the bridge's words and nobody else's: members are told it bare; empty: by itself
 	Output  string
 	Size    int64 // bytes of output there were
 	Cut     bool  // Output is not all of it
@@ -126,6 +126,7 @@ func (s *Service) EndCommand(ctx context.Context, c Command, res CommandResult) 
 		return err
 	}
 	output, redacted := s.door.output(key, res.Output)
+	res.Outcome, _ = s.door.output(key, res.Outcome)
 	return s.inRoom(ctx, c.Conversation, func(r *room) error {
 		now, err := r.tx.Command(r.c.ID, c.ID)
 		switch {

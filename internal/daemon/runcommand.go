@@ -18,33 +18,34 @@ import (
 
 // run runs a command that has been begun. Whatever happens, the result says so.
 func (r *Runner) run(ctx context.Context, box *sandbox.Sandbox, c bridge.Command) bridge.CommandResult {
-	not := func(format string, args ...any) bridge.CommandResult {
-		return bridge.CommandResult{Exit: -1, Outcome: "not run: " + fmt.Sprintf(format, args...)}
+	// The outcome is in the bridge's words alone, because a notice tells it bare. The detail may name files, so it is shown as output is: anybody's words.
+	not := func(detail, outcome string) bridge.CommandResult {
+		return bridge.CommandResult{Exit: -1, Outcome: "not run: " + outcome, Output: detail, Size: int64(len(detail))}
 	}
 	decision, err := r.decide(c)
 	switch {
 	case err != nil:
-		return not("%s", err)
+		return not(err.Error(), "the policy could not look at the workspace")
 	case decision.Verdict == policy.Deny:
-		return not("as the workspace is now, %s mode refuses it: %s", c.Mode, decision.Reason)
+		return not(decision.Reason, fmt.Sprintf("as the workspace is now, %s mode refuses it", c.Mode))
 	case decision.Verdict == policy.Ask && c.Verdict != policy.Ask:
-		return not("as the workspace is now, %s mode asks a person whether they know this, and nobody was told: %s", c.Mode, decision.Reason)
+		return not(decision.Reason, fmt.Sprintf("as the workspace is now, %s mode asks a person whether they know what it does, and nobody was told", c.Mode))
 	}
 	var notes []string
 	if c.Mode != policy.Safe {
 		note, err := r.snapshot(ctx, c)
 		if err != nil {
-			return not("no snapshot could be taken before it: %s", err)
+			return not(err.Error(), "no snapshot could be taken before it")
 		}
 		notes = append(notes, note)
 	}
 	r.Log.Info("run a command", "command", string(c.ID), "conversation", string(c.Conversation), "mode", c.Mode.String(), "workspace", c.Workspace, "network", c.Network)
 	res, err := box.Run(ctx, sandbox.Command{Steps: steps(decision), ReadOnly: c.Mode == policy.Safe, Network: c.Network})
 	if e, ok := errors.AsType[*sandbox.Error](err); ok {
-		return not("%s", e.Message)
+		return not(e.Message, "the sandbox refuses it")
 	}
 	if err != nil {
-		return bridge.CommandResult{Exit: -1, Outcome: "the sandbox failed, and how far it came is not known: " + err.Error()}
+		return bridge.CommandResult{Exit: -1, Outcome: "the sandbox failed, and how far it came is not known", Output: err.Error(), Size: int64(len(err.Error()))}
 	}
 	out := bridge.CommandResult{Exit: res.Exit, Size: res.Size, Cut: res.Omitted > 0}
 	if res.Ending != sandbox.Exited {

@@ -84,7 +84,7 @@ func question(v bridge.CommandView) *mcp.ElicitParams {
 		Mode: "form", RequestedSchema: json.RawMessage(schema),
 		// The command comes first: clients show the beginning, and more if they are asked to.
 		Message: fmt.Sprintf("%s asks to run, in %s mode:\n%s\nIn %s, in the sandbox, without network. Its reason: %s. The policy: %s, %s.\n%s",
-			v.From, v.Mode, v.Command, v.Workspace, reason, v.Policy, v.PolicyWhy, how),
+			v.From, v.Mode, "| "+strings.ReplaceAll(v.Command, "\n", "\n| "), v.Workspace, reason, v.Policy, v.PolicyWhy, how),
 	}
 }
 

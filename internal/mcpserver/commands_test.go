@@ -131,7 +131,7 @@ func TestRunCommand_AsksThePersonAtTheClient(t *testing.T) {
 				if v.State != c.want || res.IsError {
 					t.Errorf("the command is %q: %+v", v.State, res.Content)
 				}
-				if q := asked.Load(); q == nil || !strings.Contains(q.Message, "\ngo test ./...\n") || !strings.Contains(q.Message, "/work") {
+				if q := asked.Load(); q == nil || !strings.Contains(q.Message, "\n| go test ./...\n") || !strings.Contains(q.Message, "/work") {
 					t.Errorf("the person sees %+v", q)
 				}
 			})

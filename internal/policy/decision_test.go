@@ -2,8 +2,11 @@ package policy_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -160,6 +163,26 @@ func TestDecide_KnowsItsWorkspace(t *testing.T) {
 	} {
 		if d := p.Decide(policy.Safe, "cat "+path); d.Verdict != want {
 			t.Errorf("%s: %s (%s), want %s", path, d.Verdict, d.Reason, want)
+		}
+	}
+}
+
+func TestDecision_AReasonIsOneLineWhateverIsInTheCommand(t *testing.T) {
+	fake := "\n  runs     [\"ls\"]"
+	work := t.TempDir()
+	write(t, filepath.Join(work, "--x"+fake+"\x1b[2J"), "", 0o600)
+	root, err := os.OpenRoot(work)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	p := newPolicy(t, policy.Options{Workspace: filepath.ToSlash(work)})
+	for _, d := range []policy.Decision{
+		p.Decide(policy.Yolo, "git log '--x"+fake+"'"), p.Decide(policy.Yolo, "'a"+fake+"'"), p.Decide(policy.Safe, "sort '--x"+fake+"'"), p.DecideIn(policy.Safe, "sort *", root.FS()),
+		p.Decide(policy.Safe, "sort '--"+strings.Repeat("x", 5000)+"'"),
+	} {
+		if d.Reason == "" || strings.ContainsFunc(d.Reason+d.Hint, unicode.IsControl) || len(d.Reason) > 600 {
+			t.Errorf("%q (%q)", d.Reason, d.Hint)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -117,6 +118,36 @@ func (p *Policy) DecideIn(mode Mode, command string, workspace fs.FS) Decision {
 }
 
 func (p *Policy) decide(mode Mode, command string, workspace fs.FS) Decision {
+	d := p.decision(mode, command, workspace)
+	d.Reason, d.Hint = line(d.Reason), line(d.Hint)
+	return d
+}
+
+// longestReason is how much of a reason is told, in characters.
+const longestReason = 500
+
+// line shows a text as one line: what commands and names of files bring into a reason cannot pass for another line of who shows it.
+func line(text string) string {
+	unseen := func(r rune) bool { return !unicode.IsPrint(r) }
+	if len(text) <= longestReason && !strings.ContainsFunc(text, unseen) {
+		return text
+	}
+	var b strings.Builder
+	n := 0
+	for _, r := range text {
+		if n++; n > longestReason {
+			return b.String() + "…"
+		}
+		if unseen(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func (p *Policy) decision(mode Mode, command string, workspace fs.FS) Decision {
 	if err := readable(command); err != nil {
 		return denied(mode, err)
 	}
