@@ -24,6 +24,7 @@ type ChaosOptions struct {
 	Kills            int           // SIGKILLs of processes of every kind, those of the team's workers among them
 	Every            time.Duration // between two of them, at most; 0: 60 ms
 	For              time.Duration // it lasts at least so long
+	Sends            int           // and until so many sends were answered
 	Within           time.Duration // nobody is killed later; 0: until all kills are done
 	// Fate gives further environment to each process of a client, so that a build with failpoints dies by itself; nil: none.
 	Fate func() []string
@@ -252,6 +253,9 @@ func (c *chaos) play(ctx context.Context) error {
 		})
 	}
 	pause(ctx, c.o.For)
+	for c.record.answered() < c.o.Sends && ctx.Err() == nil {
+		pause(ctx, 20*time.Millisecond)
+	}
 	acts.Wait()
 	hush()
 	writers.Wait()

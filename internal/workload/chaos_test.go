@@ -87,7 +87,7 @@ func TestChaos_OfProcessesThatShareAStoreBreaksNoPromise(t *testing.T) {
 func TestChecker_FindsEachSeededBug(t *testing.T) {
 	t.Parallel()
 	p := breakable(t)
-	talk := workload.ChaosOptions{Writers: 3, Readers: 2, Pause: 10 * time.Millisecond, Kills: 12, For: 2500 * time.Millisecond}
+	talk := workload.ChaosOptions{Writers: 3, Readers: 2, Pause: 10 * time.Millisecond, Kills: 12, Sends: 400}
 	patient := talk // so that somebody waits in vain to the end
 	patient.Kills, patient.For = 4, 8*time.Second
 	work := workload.ChaosOptions{Tasks: 60, Workers: 4, Kills: 4}

@@ -63,6 +63,18 @@ func (r *testimony) note(fn func()) {
 	fn()
 }
 
+// answered counts the sends whose outcome is known.
+func (r *testimony) answered() (n int) {
+	r.note(func() {
+		for _, s := range r.sends {
+			if s.how != unknown {
+				n++
+			}
+		}
+	})
+	return n
+}
+
 // sorted are all sends in the order of their calls.
 func (r *testimony) sorted() []*sent {
 	return slices.SortedFunc(maps.Values(r.sends), func(a, b *sent) int { return cmp.Compare(a.call, b.call) })
