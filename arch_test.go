@@ -45,7 +45,8 @@ var rooms = map[string][]string{
 	"internal/sandbox/inner":  {},
 	"internal/snapshot":       {},
 	"internal/workload":       {"internal/agent", "internal/audit", "internal/bridge"},
-	"internal/workload/bench": {"internal/workload", "internal/agent", "internal/audit", "internal/bridge", "internal/postgres", "internal/redact", "internal/redact/corpus"},
+	"internal/workload/scale": {},
+	"internal/workload/bench": {"internal/workload", "internal/workload/scale", "internal/agent", "internal/audit", "internal/bridge", "internal/postgres", "internal/redact", "internal/redact/corpus"},
 
 	"internal/redact/corpus":        {"internal/redact"},
 	"internal/redact/corpus/report": {"internal/redact", "internal/redact/corpus"},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -35,8 +36,10 @@ type pgStart struct {
 type pgOrder struct {
 	From, To int
 	For      time.Duration
-	Mix      bool // the partner reads after each message
-	Wake     bool // the first pair's partner waits, woken from elsewhere
+	Mix      bool    // the partner reads after each message
+	Wake     bool    // the first pair's partner waits, woken from elsewhere
+	Keep     bool    // go on whatever happens, sending again with the same key what nobody knows of
+	Rate     float64 // messages a second, together and at random times; 0: each pair's next as soon as the last is answered
 }
 
 // pgFound is the answer to an order.
@@ -46,7 +49,14 @@ type pgFound struct {
 	CPU    time.Duration // of this process
 	Each   workload.Sample
 	Woken  []time.Time // when each wake-up was there
+	Acked  []pgAck     // of an order to keep on
 	Fault  string
+}
+
+// pgAck is a message that was confirmed.
+type pgAck struct {
+	Message bridge.MessageID
+	At      time.Time
 }
 
 // pgConfig are limits whose budgets are looked at and charged as always, and never spent.
@@ -132,9 +142,12 @@ func servePgHub() error {
 			return nil // nobody asks any more
 		}
 		var found pgFound
-		if o.Wake {
+		switch {
+		case o.Wake:
 			found = talks[o.From].wait(ctx, o.For)
-		} else {
+		case o.Keep:
+			found = keepOn(ctx, talks[o.From:o.To], o)
+		default:
 			found = talkAll(ctx, talks[o.From:o.To], o)
 		}
 		if err := out.Encode(found); err != nil {
@@ -153,7 +166,12 @@ func talkAll(ctx context.Context, talks []*pgTalk, o pgOrder) (found pgFound) {
 		wg.Go(func() {
 			var each workload.Sample
 			var err error
+			next := start // of a rate: when the next message is due, also while the last is on its way
 			for time.Since(start) < o.For && err == nil {
+				if o.Rate > 0 {
+					next = next.Add(time.Duration(rand.ExpFloat64() * float64(len(talks)) / o.Rate * float64(time.Second)))
+					time.Sleep(time.Until(next))
+				}
 				err = each.Time(func() error { return t.round(ctx, o.Mix) })
 			}
 			mu.Lock()
@@ -185,5 +203,38 @@ func (t *pgTalk) wait(ctx context.Context, until time.Duration) (found pgFound) 
 			found.Woken = append(found.Woken, time.Now())
 		}
 	}
+	return found
+}
+
+// keepOn has pairs talk through whatever happens to the server, as agents do.
+func keepOn(ctx context.Context, talks []*pgTalk, o pgOrder) (found pgFound) {
+	var mu sync.Mutex // guards found
+	var wg sync.WaitGroup
+	start := time.Now()
+	for _, t := range talks {
+		wg.Go(func() {
+			var acked []pgAck
+			var fault error
+			for n := 0; time.Since(start) < o.For && fault == nil; {
+				res, err := t.svc.Send(ctx, t.alpha, bridge.SendRequest{Conversation: t.conversation, Message: text, Key: fmt.Sprint("key ", n)})
+				switch {
+				case err == nil:
+					acked = append(acked, pgAck{res.Message, time.Now()})
+					n++
+				case !errors.Is(err, bridge.Unavailable):
+					fault = err
+				default:
+					time.Sleep(10 * time.Millisecond) // as a client would before it tries again
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			found.Acked = append(found.Acked, acked...)
+			if fault != nil {
+				found.Fault = fault.Error()
+			}
+		})
+	}
+	wg.Wait()
 	return found
 }

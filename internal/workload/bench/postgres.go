@@ -88,8 +88,11 @@ func (f *pgField) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := bridge.NewKeyRing()
-	if f.keys, err = keys.MarshalText(); err != nil {
+	if err := f.makePairs(ctx, tapped, 3*pgMost); err != nil {
+		return err
+	}
+	keys, err := bridge.ParseKeyRing(f.keys)
+	if err != nil {
 		return err
 	}
 	store, svc, err := pgService(ctx, tapped, keys)
@@ -97,13 +100,6 @@ func (f *pgField) furnish(ctx context.Context) error {
 		return err
 	}
 	defer store.Close()
-	for n := range 3 * pgMost {
-		p, err := newPair(ctx, svc, n)
-		if err != nil {
-			return err
-		}
-		f.pairs = append(f.pairs, p)
-	}
 	heard := map[bool][][rounds][]statement{}
 	var all []statement
 	for _, mix := range []bool{true, false} {
@@ -138,6 +134,28 @@ func (f *pgField) furnish(ctx context.Context) error {
 		return fmt.Errorf("sends and checks: %w", err)
 	}
 	return errors.Join(pgFill(ctx, f.dsn, "bench_send", f.send), pgFill(ctx, f.dsn, "bench_mix", f.mix))
+}
+
+// makePairs makes the bridge's keys and conversations of two agents each.
+func (f *pgField) makePairs(ctx context.Context, dsn string, pairs int) error {
+	keys := bridge.NewKeyRing()
+	text, err := keys.MarshalText()
+	if err != nil {
+		return err
+	}
+	f.keys = text
+	store, svc, err := pgService(ctx, dsn, keys)
+	if err != nil {
+		return err
+	}
+	for n := range pairs {
+		p, err := newPair(ctx, svc, n)
+		if err != nil {
+			return errors.Join(err, store.Close())
+		}
+		f.pairs = append(f.pairs, p)
+	}
+	return store.Close()
 }
 
 // listenTo gives three rounds in a row that said the same. Once in a while an agent's presence is noted beside them.
