@@ -80,13 +80,18 @@ func (b *bench) failOver(ctx context.Context) (rep failedOver, err error) {
 	if err := f.makePairs(ctx, both, clients); err != nil {
 		return rep, err
 	}
-	for i := range 2 {
+	for range 2 {
 		hub, err := f.hub(ctx)
 		if err != nil {
 			return rep, err
 		}
 		defer hub.leave()
 		f.hubs = append(f.hubs, hub)
+		if _, _, _, err := f.ask(pgOrder{For: time.Millisecond}, 0, clients, hub); err != nil { // it is there
+			return rep, err
+		}
+	}
+	for i, hub := range f.hubs {
 		if err := hub.in.Encode(pgOrder{From: i * clients / 2, To: (i + 1) * clients / 2, For: 8 * time.Second, Keep: true}); err != nil {
 			return rep, err
 		}

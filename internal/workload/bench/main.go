@@ -80,6 +80,7 @@ var measures = []measure{
 	{name: "hub", take: (*bench).hub},
 	{name: "waiting", take: (*bench).waiting},
 	{name: "postgres", take: (*bench).postgres},
+	{name: "scale", take: (*bench).scale},
 	{name: "failover", take: (*bench).failover},
 	{name: "idle", take: (*bench).idle, patient: true},
 	{name: "remote", take: (*bench).remote, patient: true},

@@ -23,34 +23,11 @@ const pgMost = 64
 // postgres has one hub, two hubs and pgbench do the same at the same concurrency, in turns: sends, and sends that are read. What
 // pgbench runs are the very statements of a hub, as they went over the wire, in as many conversations as it has clients.
 func (b *bench) postgres(ctx context.Context) (err error) {
-	servers, err := startPg(ctx, `"$AGENTBRIDGE_TEST_POSTGRES"`)
+	f, leave, err := b.field(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, servers.stop()) }()
-	schema := "bench_" + strings.ToLower(rand.Text()[:10])
-	dsn, err := pgWith(servers.said[0], "search_path", schema)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		err = errors.Join(err, pgAdmin(context.WithoutCancel(ctx), servers.said[0], "DROP SCHEMA IF EXISTS "+schema+" CASCADE"))
-	}()
-	f := pgField{b: b, dsn: dsn}
-	if f.server, err = pgServer(ctx, servers.said[0]); err != nil {
-		return err
-	}
-	if err := f.furnish(ctx); err != nil {
-		return err
-	}
-	for range 3 {
-		hub, err := f.hub(ctx)
-		if err != nil {
-			return err
-		}
-		defer hub.leave()
-		f.hubs = append(f.hubs, hub)
-	}
+	defer func() { err = errors.Join(err, leave()) }()
 	for _, clients := range []int{16, pgMost} {
 		for _, mix := range []bool{false, true} {
 			if err := f.compare(ctx, clients, mix); err != nil {
@@ -61,6 +38,45 @@ func (b *bench) postgres(ctx context.Context) (err error) {
 	return f.wake(ctx)
 }
 
+// field starts a server and three hubs. Leave ends them.
+func (b *bench) field(ctx context.Context) (f *pgField, leave func() error, err error) {
+	servers, err := startPg(ctx, `"$AGENTBRIDGE_TEST_POSTGRES"`)
+	if err != nil {
+		return nil, nil, err
+	}
+	f = &pgField{b: b}
+	schema := "bench_" + strings.ToLower(rand.Text()[:10])
+	leave = func() error {
+		for _, h := range f.hubs {
+			h.leave()
+		}
+		err := pgAdmin(context.WithoutCancel(ctx), servers.said[0], "DROP SCHEMA IF EXISTS "+schema+" CASCADE")
+		return errors.Join(err, servers.stop())
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, leave())
+		}
+	}()
+	if f.dsn, err = pgWith(servers.said[0], "search_path", schema); err != nil {
+		return nil, nil, err
+	}
+	if f.server, err = pgServer(ctx, servers.said[0]); err != nil {
+		return nil, nil, err
+	}
+	if err := f.furnish(ctx); err != nil {
+		return nil, nil, err
+	}
+	for range 3 {
+		hub, err := f.hub(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		f.hubs = append(f.hubs, hub)
+	}
+	return f, leave, nil
+}
+
 // pgField is where they are compared: three times so many pairs, for pgbench, for one hub and for two.
 type pgField struct {
 	b         *bench
@@ -69,8 +85,9 @@ type pgField struct {
 	pairs     []pgPair
 	send, mix script
 	hubs      []*pgHub
-	server    int // its process
-	moved     int // how far pgbench's clients have moved on
+	server    int           // its process
+	cpu       time.Duration // what a round of the last order took of the hubs' processors
+	moved     int           // how far pgbench's clients have moved on
 }
 
 // furnish makes the pairs and pgbench's scripts.
@@ -318,6 +335,7 @@ func (f *pgField) ask(o pgOrder, from, clients int, hubs ...*pgHub) (rate float6
 		cpu += found.CPU
 		each = append(each, found.Each...)
 	}
+	f.cpu = cpu / time.Duration(max(1, len(each)))
 	return rate, (cpu + used(f.server) - before) / time.Duration(max(1, len(each))), each, nil
 }
 
