@@ -82,6 +82,8 @@ var measures = []measure{
 	{name: "postgres", take: (*bench).postgres},
 	{name: "scale", take: (*bench).scale},
 	{name: "failover", take: (*bench).failover},
+	{name: "matrix", take: (*bench).matrix},
+	{name: "million", take: (*bench).million},
 	{name: "idle", take: (*bench).idle, patient: true},
 	{name: "remote", take: (*bench).remote, patient: true},
 	{name: "keepalive", take: (*bench).keepalive, patient: true},
@@ -120,7 +122,7 @@ func (b *bench) run(only, dir string) (err error) {
 			chosen = append(chosen, measures[i])
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute+b.kept)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute+b.kept)
 	defer cancel()
 	var wg sync.WaitGroup
 	parts, faults := make([]bench, len(chosen)), make([]error, len(chosen))

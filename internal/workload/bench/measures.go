@@ -100,13 +100,34 @@ func (b *bench) wake(ctx context.Context) error {
 	}
 	defer alpha.Leave()
 	defer beta.Leave()
-	var wake workload.Sample
+	wake, err := wakes(ctx, alpha, beta, b.some(1000))
+	if err != nil {
+		return err
+	}
+	p50, p99 := wake.At(0.5), wake.At(0.99)
+	b.rows = append(b.rows, row{
+		"wake-up across processes", fmt.Sprintf("p50 %s, p99 %s", ms(p50), ms(p99)), "–", "p50 ≤ 2 ms, p99 ≤ 10 ms",
+		p50 <= 2*time.Millisecond && p99 <= 10*time.Millisecond,
+	})
+	return nil
+}
+
+// wakes measures so many times.
+func wakes(ctx context.Context, alpha, beta *workload.Player, n int) (wake workload.Sample, err error) {
 	type woken struct {
 		at  time.Time
 		n   int
 		err error
 	}
-	for i := range b.some(1000) {
+	for { // what waits already is none of these
+		if res, err := beta.Check(ctx, 0); err != nil || len(res.Messages) == 0 {
+			if err != nil {
+				return nil, err
+			}
+			break
+		}
+	}
+	for i := range n {
 		got := make(chan woken, 1)
 		go func() {
 			res, err := beta.Check(ctx, 30)
@@ -115,20 +136,15 @@ func (b *bench) wake(ctx context.Context) error {
 		time.Sleep(5 * time.Millisecond) // beta is waiting by now; what is measured begins below
 		start := time.Now()
 		if _, err := alpha.Send(ctx, text, strconv.Itoa(i)); err != nil {
-			return err
+			return nil, err
 		}
 		w := <-got
 		if w.err != nil || w.n != 1 {
-			return fmt.Errorf("beta woke with %d messages: %w", w.n, w.err)
+			return nil, fmt.Errorf("beta woke with %d messages: %w", w.n, w.err)
 		}
 		wake = append(wake, w.at.Sub(start))
 	}
-	p50, p99 := wake.At(0.5), wake.At(0.99)
-	b.rows = append(b.rows, row{
-		"wake-up across processes", fmt.Sprintf("p50 %s, p99 %s", ms(p50), ms(p99)), "–", "p50 ≤ 2 ms, p99 ≤ 10 ms",
-		p50 <= 2*time.Millisecond && p99 <= 10*time.Millisecond,
-	})
-	return nil
+	return wake, nil
 }
 
 // start measures from the start of the process to its first tools/list, and the sizes that a user pays for.
