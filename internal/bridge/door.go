@@ -34,9 +34,10 @@ func (d door) take(key []byte, what, text string, limit int) (clean string, mask
 	return clean, len(found), nil
 }
 
-// output lets what a command wrote in. What cannot be checked for secrets is not taken.
+// output lets what a command wrote in. Zero bytes are left out, so that a secret in UTF-16 is seen as one. What cannot be checked for secrets
+// is not taken.
 func (d door) output(key []byte, text string) (clean string, masked int) {
-	clean, found, err := d.scanner.Redact(key, strings.ToValidUTF8(text, "�"))
+	clean, found, err := d.scanner.Redact(key, strings.ReplaceAll(strings.ToValidUTF8(text, "�"), "\x00", ""))
 	if err != nil {
 		return "[REDACTED:unreadable]", 1
 	}
