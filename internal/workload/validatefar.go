@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -258,10 +259,8 @@ func (v *validation) watchdog(ctx context.Context) error {
 	}
 	late := time.After(v.overdue(2 * minute))
 	missing := map[string]string{}
-	for name, series := range fall {
-		missing[name] = series
-	}
-	false0 := map[string]bool{}
+	maps.Copy(missing, fall)
+	alarmed := map[string]bool{}
 	for over := false; len(missing) > 0 && !over; {
 		select {
 		case a := <-alarms:
@@ -269,7 +268,7 @@ func (v *validation) watchdog(ctx context.Context) error {
 				v.took("12", series, a.at.Sub(dead))
 				delete(missing, a.of)
 			} else {
-				false0[a.of] = true
+				alarmed[a.of] = true
 			}
 		case <-late:
 			over = true
@@ -281,7 +280,7 @@ func (v *validation) watchdog(ctx context.Context) error {
 		v.took("12", series, v.overdue(2*minute))
 	}
 	for _, p := range stay {
-		v.is("12", "false", false0[p.Name])
+		v.is("12", "false", alarmed[p.Name])
 	}
 	return nil
 }
