@@ -67,7 +67,7 @@ func grow(hub, server, wait time.Duration) {
 	calls := agents * awake / every.Seconds()
 	shards := max(1, ceil(calls*server.Seconds()/headroom/perShard))
 	hubs := max(hubsAtOnce, ceil(calls*hub.Seconds()/headroom/perHub))
-	fmt.Printf("%d agents, %.0f %% awake, a call each %s: %.0f calls/s, %.0f messages a day; %d hubs of %d processors, %d database nodes of %d\n",
+	fmt.Printf("%d agents, %.0f %% awake, a call each %s: %.0f calls/s, %.0f a day; %d hubs of %d processors, %d database nodes of %d\n",
 		agents, 100*awake, every, calls, calls*86400, hubs, perHub, shards, perShard)
 	fmt.Println("| of that load | calls/s | hubs busy | databases busy | p50 | p99 |\n|---|---|---|---|---|---|")
 	for _, load := range []float64{.25, .5, 1, 1.25, 1.5, 1.6} {
