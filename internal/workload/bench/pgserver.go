@@ -113,7 +113,7 @@ func pgFill(ctx context.Context, dsn, table string, s script) error {
 		return err
 	}
 	for n, values := range s.values {
-		args := [][]byte{[]byte(fmt.Sprint(n))}
+		args := [][]byte{fmt.Append(nil, n)}
 		for _, v := range values {
 			args = append(args, []byte(v))
 		}
