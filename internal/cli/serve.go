@@ -106,10 +106,7 @@ func (p *program) serve(ctx context.Context) error {
 	wg.Go(func() { dog.Run(ctx) })
 	wg.Go(func() { o.runner()(ctx) })
 	wg.Go(func() { daemon.KeepHeadroom(ctx) })
-	wg.Go(func() {
-		dog.Health.Verify(ctx)
-		_ = daemon.Every(ctx, verifyEvery, verifyEvery/10, func(ctx context.Context) error { dog.Health.Verify(ctx); return nil })
-	})
+	wg.Go(func() { dog.Health.Keep(ctx, verifyEvery, verifyAgain) })
 	wg.Go(func() {
 		<-ctx.Done()
 		p.log.Info("closing")
@@ -127,8 +124,12 @@ func (p *program) serve(ctx context.Context) error {
 	return nil
 }
 
-// verifyEvery is how often a hub reads all of its audit logs: what /healthz says of them is no older.
-const verifyEvery = time.Hour
+// verifyEvery is how often a hub reads all of its audit logs: what /healthz says of them is no older; verifyAgain is how often while one has a
+// fault.
+const (
+	verifyEvery = time.Hour
+	verifyAgain = time.Minute
+)
 
 // maxHeader bounds the headers of a request, in bytes. The id of a task is the longest that we need.
 const maxHeader = 32 << 10

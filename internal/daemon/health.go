@@ -75,6 +75,23 @@ func (h *Health) Verify(ctx context.Context) {
 	h.verified, h.faulty = time.Now(), faulty
 }
 
+// Keep verifies at once and then every so often until ctx ends; while there is a fault, again so often, because a person may mend it.
+func (h *Health) Keep(ctx context.Context, every, again time.Duration) {
+	for ctx.Err() == nil {
+		h.Verify(ctx)
+		h.mu.Lock()
+		pause := every
+		if h.faulty > 0 {
+			pause = again
+		}
+		h.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
 // healthState is what /healthz answers.
 type healthState struct {
 	Status   string   `json:"status"` // ok or failing

@@ -1,10 +1,13 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,4 +99,27 @@ func TestLocal_LetsOnlyThisMachineAsk(t *testing.T) {
 			t.Errorf("from %s for %q: %d, want %d", tt.from, tt.host, w.Code, tt.want)
 		}
 	}
+}
+
+func TestHealth_IsWellAgainSoonAfterAFaultWasMended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &Health{faulty: 1, log: slog.New(slog.DiscardHandler), svc: newWorld(t).Service}
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { h.Keep(ctx, time.Hour, time.Minute) })
+		synctest.Wait()
+		if h.faulty != 0 {
+			t.Fatal("a whole log counts as faulty")
+		}
+		h.mu.Lock()
+		h.faulty = 1 // found at the hour, and mended since
+		h.mu.Unlock()
+		time.Sleep(time.Hour + time.Second)
+		synctest.Wait()
+		if h.faulty != 0 {
+			t.Error("a fault that was mended is told on")
+		}
+		stop()
+		wg.Wait()
+	})
 }

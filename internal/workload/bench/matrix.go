@@ -255,7 +255,7 @@ func allAtOnce(ctx context.Context, players []*workload.Player, span time.Durati
 
 // commits are transactions one after another: on SQLite of the rows of a message, on PostgreSQL of one row over a connection of its own.
 func (c cell) commits(ctx context.Context, program workload.Program, server string, n int) (took workload.Sample, err error) {
-	commit := func() error { return nil }
+	var commit func() error
 	if c.engine == "SQLite" {
 		floor, err := openCommits(ctx, program.Data, "matrix", newMessage, newDelivery, newEntry)
 		if err != nil {
