@@ -15,7 +15,6 @@ import (
 	"agentbridge/internal/bridge"
 	"agentbridge/internal/policy"
 	"agentbridge/internal/redact"
-	"agentbridge/internal/redact"
 	"agentbridge/internal/sandbox"
 	"agentbridge/internal/sqlite"
 	"agentbridge/internal/storetest"
