@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -18,10 +19,11 @@ import (
 // A person is whoever sits at the controlling terminal. All that they are asked and told goes through it and never through stdin or stdout,
 // which a tool may hold.
 type person struct {
-	tty  *os.File
-	was  *term.State
-	line *term.Terminal
-	stop func() bool
+	tty   *os.File
+	was   *term.State
+	line  *term.Terminal
+	width int // columns of the terminal; 0: it does not say
+	stop  func() bool
 }
 
 // person finds whoever sits at the terminal; without one that is [bridge.Denied]. leave gives the terminal back.
@@ -41,6 +43,7 @@ func (p *program) person(ctx context.Context, verb string) (*person, error) {
 	h := &person{tty: tty, was: was, line: term.NewTerminal(tty, "")}
 	if width, height, err := term.GetSize(int(tty.Fd())); err == nil && width > 0 {
 		h.line.SetSize(width, height)
+		h.width = width
 	}
 	h.stop = context.AfterFunc(ctx, func() { tty.SetReadDeadline(time.Unix(1, 0)) })
 	return h, nil
@@ -52,9 +55,9 @@ func (h *person) leave() {
 	h.tty.Close()
 }
 
-// say shows a line. What is in it cannot move the cursor.
+// say shows a line. What is in it cannot move the cursor, nor begin a line of the terminal by being long.
 func (h *person) say(format string, args ...any) {
-	fmt.Fprintln(h.line, plain(fmt.Sprintf(format, args...)))
+	fmt.Fprintln(h.line, folded(plain(fmt.Sprintf(format, args...)), h.width))
 }
 
 // ask asks for a line, secret for one that is not shown. That the terminal is gone, or the person gave up, is [bridge.Denied].
@@ -84,6 +87,35 @@ func plain(text string) string {
 		} else {
 			fmt.Fprintf(&b, "\\u%04x", r)
 		}
+	}
+	return b.String()
+}
+
+// goesOn begins what a terminal shows of a line that is too long for it. No line of ours begins so: a long text of an agent could otherwise
+// have a terminal's next line begin with words that look like ours.
+const goesOn = "    … "
+
+// folded breaks lines that are longer than a terminal with that many columns shows in one.
+func folded(text string, width int) string {
+	if width < 2*len(goesOn) {
+		return text
+	}
+	var b strings.Builder
+	at := 0
+	for _, r := range text {
+		columns := 1
+		if r >= 0x1100 { // may be shown in two
+			columns = 2
+		}
+		switch {
+		case r == '\n':
+			at, columns = 0, 0
+		case at+columns >= width:
+			b.WriteString("\n" + goesOn)
+			at = utf8.RuneCountInString(goesOn)
+		}
+		b.WriteRune(r)
+		at += columns
 	}
 	return b.String()
 }
