@@ -24,7 +24,9 @@ func (p *program) restoreCommand() *cobra.Command {
 before anything is written, all rows are there or none, what was loaded is compared with what was kept, and every log is verified.
 
 A backup is older than what went on after it: whoever saw the log further on, such as this machine if it is the same data
-directory, says that it was rolled back. That is so: agentbridge audit accept takes note of it.`,
+directory, says that it was rolled back. That is so: agentbridge audit accept takes note of it.
+
+Where commands were enabled then, they no longer are: a person may have disabled them since, and what was approved may have run.`,
 		Args: count(1, 1, "one file that agentbridge backup made"),
 	}
 	p.jsonFlag(cmd)
@@ -85,9 +87,30 @@ func (p *program) restore(ctx context.Context, conf *config, path string) error 
 	if err != nil {
 		return err
 	}
+	if err := p.endPermits(ctx, o); err != nil {
+		return err
+	}
 	return p.answer(map[string]any{"store": conf.storeName(), "rows": c.n, "files": len(files), "logs": logs, "made_at": header.MadeAt}, func() {
 		p.printf("%s  %d rows of %s, %s, %s verify\n", conf.storeName(), c.n, header.MadeAt, some(len(files), "file", "files"), some(logs, "log", "logs"))
 	})
+}
+
+// endPermits ends the leave to run commands that a backup came with: the backup does not know whether a person ended it since, nor which
+// of the approved commands ran. Who enabled them can do so again.
+func (p *program) endPermits(ctx context.Context, o *opened) error {
+	permits, err := o.svc.Permits(ctx)
+	if err != nil {
+		return err
+	}
+	for _, permit := range permits {
+		if err := o.svc.DisableCommands(ctx, permit.Conversation); err != nil && !errors.Is(err, bridge.NotFound) {
+			return err
+		}
+	}
+	if len(permits) > 0 {
+		p.tell("commands were enabled in %s when the backup was made, and are not any more: agentbridge yolo enable", some(len(permits), "conversation", "conversations"))
+	}
+	return nil
 }
 
 // readArchive reads a file to its end and checks it.
