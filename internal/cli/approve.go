@@ -113,6 +113,7 @@ func (d *desk) decide(ctx context.Context, c bridge.Command) error {
 		return bridge.Errorf(bridge.Conflict, "command %s is %s already", c.ID, c.State).WithHint("agentbridge approve shows those that wait; the agent can ask again")
 	}
 	d.show(c)
+	d.h.forget() // a yes to the command before, typed twice, is none to this one
 	prompt := "run it once? [y]es, yes with [n]etwork, [d]eny, [s]kip: "
 	if d.network {
 		prompt = "run it once, WITH network? [y]es, [d]eny, [s]kip: "

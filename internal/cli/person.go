@@ -41,12 +41,23 @@ func (p *program) person(ctx context.Context, verb string) (*person, error) {
 	p.out.Flush()
 	signal.Ignore(syscall.SIGHUP) // a terminal that closes answers nothing, which the next question finds out
 	h := &person{tty: tty, was: was, line: term.NewTerminal(tty, "")}
-	if width, height, err := term.GetSize(int(tty.Fd())); err == nil && width > 0 {
+	h.size()
+	h.stop = context.AfterFunc(ctx, func() { tty.SetReadDeadline(time.Unix(1, 0)) })
+	return h, nil
+}
+
+func (h *person) size() {
+	if width, height, err := term.GetSize(int(h.tty.Fd())); err == nil && width > 0 {
 		h.line.SetSize(width, height)
 		h.width = width
 	}
-	h.stop = context.AfterFunc(ctx, func() { tty.SetReadDeadline(time.Unix(1, 0)) })
-	return h, nil
+}
+
+// forget drops what was typed until now: it answers nothing that is asked from now on.
+func (h *person) forget() {
+	h.line = term.NewTerminal(h.tty, "") // the old one may hold the beginning of a line, and further lines
+	h.size()
+	dropTyped(h.tty)
 }
 
 func (h *person) leave() {

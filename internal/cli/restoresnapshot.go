@@ -94,6 +94,7 @@ func (p *program) restoreSnapshot(ctx context.Context, keeper *snapshot.Keeper, 
 		return p.answer(map[string]any{"snapshot_id": id, "changes": changes}, func() { p.printf("%s is as it was\n", dir) })
 	}
 	const most = 40
+	h.forget()
 	h.say("%s would be put back:", dir)
 	for i, c := range changes {
 		if i == most {

@@ -52,7 +52,7 @@ func pasted(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // answered FILE CODE COMMAND… runs a command on a terminal of its own and answers what it asks: each line of the file is the end of a prompt,
-// "=>" and the answer, in their order. The answer HANGUP closes the terminal, CODE is the code of six digits that was shown last. What is shown is left in the file
+// "=>" and the answer, in their order; \r in it is the return key, before the last. The answer HANGUP closes the terminal, CODE is the code of six digits that was shown last. What is shown is left in the file
 // "shown"; a line that was not asked for is a failure.
 func answered(ts *testscript.TestScript, neg bool, args []string) {
 	var prompts, answers []string
@@ -71,7 +71,7 @@ func answered(ts *testscript.TestScript, neg bool, args []string) {
 			answer = codes[len(codes)-1]
 		}
 		next, from = next+1, len(shown)
-		return answer + "\r"
+		return strings.ReplaceAll(answer, `\r`, "\r") + "\r"
 	})
 	ts.Check(os.WriteFile(ts.MkAbs("shown"), shown, 0o600))
 	if next < len(prompts) {

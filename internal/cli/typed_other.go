@@ -1,0 +1,8 @@
+//go:build !linux && !darwin
+
+package cli
+
+import "os"
+
+// dropTyped does nothing here: there is no controlling terminal that a person is asked at.
+func dropTyped(*os.File) {}
