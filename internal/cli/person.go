@@ -33,8 +33,9 @@ func (p *program) person(ctx context.Context, verb string) (*person, error) {
 	if err != nil {
 		return nil, none
 	}
-	was, err := term.MakeRaw(int(tty.Fd()))
-	if err != nil {
+	var was *term.State
+	control(tty, func(fd int) { was, err = term.MakeRaw(fd) })
+	if err != nil || was == nil {
 		tty.Close()
 		return nil, none
 	}
@@ -47,7 +48,9 @@ func (p *program) person(ctx context.Context, verb string) (*person, error) {
 }
 
 func (h *person) size() {
-	if width, height, err := term.GetSize(int(h.tty.Fd())); err == nil && width > 0 {
+	var width, height int
+	control(h.tty, func(fd int) { width, height, _ = term.GetSize(fd) })
+	if width > 0 {
 		h.line.SetSize(width, height)
 		h.width = width
 	}
@@ -57,12 +60,19 @@ func (h *person) size() {
 func (h *person) forget() {
 	h.line = term.NewTerminal(h.tty, "") // the old one may hold the beginning of a line, and further lines
 	h.size()
-	dropTyped(h.tty)
+	control(h.tty, dropTyped)
+}
+
+// control does something with a terminal's descriptor. File.Fd would turn off its deadlines, by which the end of ctx ends a question.
+func control(tty *os.File, do func(fd int)) {
+	if raw, err := tty.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { do(int(fd)) })
+	}
 }
 
 func (h *person) leave() {
 	h.stop()
-	term.Restore(int(h.tty.Fd()), h.was)
+	control(h.tty, func(fd int) { term.Restore(fd, h.was) })
 	h.tty.Close()
 }
 

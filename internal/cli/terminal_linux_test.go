@@ -52,7 +52,7 @@ func pasted(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // answered FILE CODE COMMAND… runs a command on a terminal of its own and answers what it asks: each line of the file is the end of a prompt,
-// "=>" and the answer, in their order; \r in it is the return key, before the last. The answer HANGUP closes the terminal, CODE is the code of six digits that was shown last. What is shown is left in the file
+// "=>" and the answer, in their order; \r in it is the return key, before the last. The answer HANGUP closes the terminal, TERMINATE sends SIGTERM, CODE is the code of six digits that was shown last. What is shown is left in the file
 // "shown"; a line that was not asked for is a failure.
 func answered(ts *testscript.TestScript, neg bool, args []string) {
 	var prompts, answers []string
@@ -79,7 +79,10 @@ func answered(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-const hangUp = "HANGUP"
+const (
+	hangUp    = "HANGUP"
+	terminate = "TERMINATE"
+)
 
 var sixDigits = regexp.MustCompile(`\b[0-9]{6}\b`)
 
@@ -104,6 +107,10 @@ func atTerminalOf(ts *testscript.TestScript, args []string, answer func(shown []
 			}
 			shown = append(shown, chunk[:n]...)
 			keys := answer(shown)
+			if keys == terminate+"\r" {
+				cmd.Process.Signal(syscall.SIGTERM) // before which it was started: it has asked
+				continue
+			}
 			if keys == hangUp+"\r" {
 				ours.Close()
 				shown = append(shown, "error: and hint: were told nobody"...)

@@ -2,7 +2,5 @@
 
 package cli
 
-import "os"
-
 // dropTyped does nothing here: there is no controlling terminal that a person is asked at.
-func dropTyped(*os.File) {}
+func dropTyped(int) {}
