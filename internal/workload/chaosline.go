@@ -81,7 +81,7 @@ func (r *testimony) linearizable(name string, notices map[int64][]string) (viola
 		}
 	}
 	rules := inboxRules()
-	if result := porcupine.CheckOperationsTimeout(rules.ToModel(), ops, patience); result != porcupine.Ok {
+	if result := porcupine.CheckOperationsTimeout(rules.ToModel(), ops, 3*patience); result != porcupine.Ok {
 		violations = append(violations, fmt.Sprintf("the %d calls that made and read the inbox of %s have no order in which they make sense: %s", len(ops), name, result))
 	}
 	return violations
