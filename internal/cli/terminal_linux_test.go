@@ -96,6 +96,7 @@ func atTerminalOf(ts *testscript.TestScript, args []string, answer func(shown []
 	cmd := command(ts, args[1:])
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	ts.Check(cmd.Start())
 	var shown []byte
 	read := make(chan struct{})
 	go func() {
@@ -108,7 +109,7 @@ func atTerminalOf(ts *testscript.TestScript, args []string, answer func(shown []
 			shown = append(shown, chunk[:n]...)
 			keys := answer(shown)
 			if keys == terminate+"\r" {
-				cmd.Process.Signal(syscall.SIGTERM) // before which it was started: it has asked
+				cmd.Process.Signal(syscall.SIGTERM)
 				continue
 			}
 			if keys == hangUp+"\r" {
@@ -121,7 +122,7 @@ func atTerminalOf(ts *testscript.TestScript, args []string, answer func(shown []
 			}
 		}
 	}()
-	err = cmd.Run()
+	err = cmd.Wait()
 	theirs.Close()
 	<-read
 	ts.Logf("%s", shown)
