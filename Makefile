@@ -60,9 +60,10 @@ matrix: go ## everything compiles for Linux, macOS and Windows, on both kinds of
 	done
 
 # -short: a fifth of the random steps; no test is left out. GORACE: a process sleeps a second at its end otherwise, and tests start many.
-# SQLite's C, as translated, is not watched: no goroutines meet in it but by locks of ours, and it takes three quarters of the time. The
-# driver around it is watched; without it, generic code of the standard library could come from there, unwatched for all.
-UNWATCHED := $(foreach room,sqlite/lib libc memory,-gcflags=modernc.org/$(room)=-race=false)
+# SQLite's C, as translated, is not watched: no goroutines meet in it but by locks of ours, and it takes three quarters of the time; nor is
+# scrypt, whose purpose is to take long. The driver around SQLite is watched; without it, generic code of the standard library could come
+# from there, unwatched for all.
+UNWATCHED := $(foreach room,modernc.org/sqlite/lib modernc.org/libc modernc.org/memory golang.org/x/crypto/scrypt,-gcflags=$(room)=-race=false)
 
 race: go cc ## all tests under the race detector (needs a C compiler)
 	GORACE='atexit_sleep_ms=0' CGO_ENABLED=1 go test -race -short $(UNWATCHED) ./...

@@ -209,7 +209,7 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	}
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Args[0], cmd.Dir = args[0], ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "XDG_DATA_HOME", "NO_COLOR", "AGENTBRIDGE_TOKEN", "AGENTBRIDGE_STORE"} {
+	for _, name := range []string{"PATH", "HOME", "XDG_DATA_HOME", "NO_COLOR", "AGENTBRIDGE_TOKEN", "AGENTBRIDGE_STORE", "GORACE"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}
