@@ -91,15 +91,21 @@ func (s *Store) alone(q *queue, g []*request, deadline time.Time) {
 	}
 }
 
-// persist does something again while it fails for reasons that pass.
+// persist does something again while it fails for reasons that pass. Where the time is over before or in the midst of a try, what made
+// that necessary is the answer.
 func (s *Store) persist(deadline time.Time, do func() error) error {
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		err := do()
-		if err == nil || !passing(err) || time.Now().Add(pause).After(deadline) {
-			return err
+	err := do()
+	for pause := firstPause; passing(err); pause = min(2*pause, longestPause) {
+		rest := pause/2 + rand.N(pause) // not in step with whoever it was in the way of
+		if time.Now().Add(rest).After(deadline) {
+			break
 		}
-		time.Sleep(pause/2 + rand.N(pause)) // not in step with whoever it was in the way of
+		time.Sleep(rest)
+		if again := do(); !errors.Is(again, context.DeadlineExceeded) || !away(again) {
+			err = again
+		}
 	}
+	return err
 }
 
 // turn is a transaction that has its scope's turn.
@@ -120,7 +126,7 @@ func (s *Store) transaction(q *queue, deadline time.Time, do func(*turn) error) 
 	defer cancel()
 	c, err := s.pool.get(ctx, updating)
 	if err != nil {
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		if errors.Is(err, errNoneFree) {
 			err = bridge.Errorf(bridge.Unavailable, "every connection to the database was busy for too long").
 				WithHint("try again; pool_max_conns in --store allows more")
 		}

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -33,11 +35,18 @@ func newPool(at *address) *pool {
 	}}
 }
 
+// errNoneFree says that every connection was in use for as long as the caller would wait. What the caller waited with is joined to it.
+var errNoneFree = errors.New("no connection became free")
+
 func (p *pool) get(ctx context.Context, of use) (*conn, error) {
 	select {
 	case p.sem[of] <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	default:
+		select {
+		case p.sem[of] <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", errNoneFree, ctx.Err())
+		}
 	}
 	p.mu.Lock()
 	for n := len(p.idle); n > 0; n = len(p.idle) {
