@@ -79,7 +79,7 @@ func (p *program) mcp(ctx context.Context, channel bool) error {
 	dog.Begin(ctx)
 	wg.Go(func() { dog.Run(ctx) })
 	wg.Go(func() { o.runner()(ctx) })
-	err = agent.Run(ctx, agent.Options{Service: o.svc, Server: server, Caller: caller, Replace: o.replacement(caller), In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log})
+	err = agent.Run(ctx, agent.Options{Service: o.svc, Server: server, Caller: caller, Replace: o.replacement(caller), In: readCloser(ownPipe(p.stdin)), Out: writeCloser(p.stdout), Log: p.log})
 	if err != nil {
 		return bridge.Errorf(bridge.Invalid, "serve the client: %w", err).WithHint("a client speaks MCP on stdin, one message a line")
 	}

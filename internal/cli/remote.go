@@ -96,7 +96,7 @@ func (p *program) mcpAtHub(ctx context.Context, conf *config, hub *agent.Hub, ch
 	alone, release := p.shareName(conf)
 	defer release()
 	return agent.RunRemote(ctx, agent.RemoteRun{
-		Remote: remote, Server: server, Name: p.bearerName(), Alone: alone, In: readCloser(p.stdin), Out: writeCloser(p.stdout), Log: p.log,
+		Remote: remote, Server: server, Name: p.bearerName(), Alone: alone, In: readCloser(ownPipe(p.stdin)), Out: writeCloser(p.stdout), Log: p.log,
 		Say: func(line string) { p.tell("%s", masked(line)) },
 	})
 }

@@ -90,7 +90,8 @@ func (w *watch) leave(t topic, hint chan struct{}) {
 	}
 }
 
-// announce gives the hints of a group that was committed.
+// announce gives the hints of a group that was committed. Other processes are told beside what the caller goes on with: whom a hint wakes
+// wants processors at once, and the answer that it is about should be first. [Store.Close] waits for it.
 func (s *Store) announce(g []*request) {
 	var topics []topic
 	for _, r := range g {
@@ -105,7 +106,7 @@ func (s *Store) announce(g []*request) {
 	topics = slices.Compact(topics)
 	s.watch.wake(topics)
 	if s.runDir != "" {
-		s.watch.out.send(s.runDir, s.self.known(), topics)
+		s.active.Go(func() { s.watch.out.send(s.runDir, s.self.known(), topics) }) // the caller is active, so Close has not ended waiting
 	}
 }
 

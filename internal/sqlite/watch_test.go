@@ -133,9 +133,10 @@ func TestWatch_WriterCleansUpAfterADeadReader(t *testing.T) {
 		t.Fatalf("a killed reader left the signs %q, want one", got)
 	}
 	notify(t, s, "ping")
-	if names := remains(t, s); len(names) != 1 || names[0] != instance+".lock" {
-		t.Errorf("after a hint to a dead reader there are %q, want its lock alone, which proves it dead", names)
-	}
+	eventually(t, "a hint to a dead reader to leave its lock alone, which proves it dead", func() bool {
+		names := remains(t, s)
+		return len(names) == 1 && names[0] == instance+".lock"
+	})
 }
 
 func TestWatch_TellsOnlyWhoWatches(t *testing.T) {
