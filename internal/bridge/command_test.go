@@ -443,6 +443,23 @@ func TestCommand_ANoCarriesAWord(t *testing.T) {
 	want(t, g.ApproveCommand(g.ctx, g.find(id), g.sign), bridge.Conflict, "ask again")
 }
 
+func TestCommand_FewOfOneSeatWaitAtOnce(t *testing.T) {
+	g := newYard(t, policy.Restricted, false)
+	var last bridge.CommandView
+	for range 10 {
+		last = g.ask("make deploy")
+	}
+	_, err := g.RunCommand(g.ctx, g.alpha, bridge.RunCommandRequest{Command: "make deploy", Reason: "to see"})
+	want(t, err, bridge.Conflict, "five minutes")
+	if _, err := g.RunCommand(g.ctx, g.beta, bridge.RunCommandRequest{Command: "make deploy", Reason: "to see"}); err != nil {
+		t.Errorf("another seat is refused, too: %v", err)
+	}
+	if err := g.DenyCommand(g.ctx, g.id, last.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	g.ask("make deploy")
+}
+
 func TestCommand_AWaitEndsWithIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newYard(t, policy.Restricted, false)

@@ -15,6 +15,10 @@ import (
 // How long what is asked for may be approved, and begun after that.
 const approveWithin = 5 * time.Minute
 
+// mostWaiting is how many commands of one seat may wait for a person at once. More would bury the one that matters: nobody reads hundreds with
+// care.
+const mostWaiting = 10
+
 // RunCommandRequest asks for a command, or what became of one.
 type RunCommandRequest struct {
 	Conversation ConversationID
@@ -127,6 +131,12 @@ func (s *Service) askFor(ctx context.Context, c Caller, q RunCommandRequest) (Co
 		if d.Verdict == policy.Deny {
 			return v, Errorf(Denied, "%s mode does not run that: %s", p.Mode, d.Reason).WithHint("%s", cmp.Or(d.Hint, "agentbridge policy check --mode "+p.Mode.String()+" says why"))
 		}
+		unasked := p.Auto && p.Mode == policy.Safe && d.Verdict == policy.Allow // it needs no yes of its own
+		if !unasked {
+			if err := r.mayWait(); err != nil {
+				return v, err
+			}
+		}
 		if err := r.charge(Change); err != nil {
 			return v, err
 		}
@@ -135,7 +145,7 @@ func (s *Service) askFor(ctx context.Context, c Caller, q RunCommandRequest) (Co
 			Mode: p.Mode, Workspace: p.Workspace, Verdict: d.Verdict, Why: d.Reason, State: CommandWaiting, AskedAt: r.now, ChangedAt: r.now,
 			ExpiresAt: r.now.Add(approveWithin).Truncate(time.Second), Exit: -1,
 		}
-		if p.Auto && p.Mode == policy.Safe && d.Verdict == policy.Allow {
+		if unasked {
 			k.State = CommandApproved
 		}
 		if err := r.tx.AddCommand(k); err != nil {
@@ -155,6 +165,24 @@ func (s *Service) askFor(ctx context.Context, c Caller, q RunCommandRequest) (Co
 		r.progress()
 		return k.View(), r.save()
 	})
+}
+
+// mayWait refuses a seat whose commands wait already, as many as may.
+func (r *room) mayWait() error {
+	waiting, err := r.tx.Commands(CommandWaiting, 0)
+	if err != nil {
+		return err
+	}
+	own := 0
+	for _, k := range waiting {
+		if k.Conversation == r.c.ID && k.Member == r.me.Name && r.now.Before(k.ExpiresAt) {
+			own++
+		}
+	}
+	if own < mostWaiting {
+		return nil
+	}
+	return Errorf(Conflict, "%d commands of yours wait for a person already", own).WithHint("ask with their command_id what became of them; each waits for five minutes at most")
 }
 
 // commandID is the same for the same seat and key.

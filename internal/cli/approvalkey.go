@@ -53,6 +53,9 @@ func (h *person) approver(dir string, mayMake bool) (a approver, err error) {
 			return a, err
 		}
 		if a, err = unwrap(wrapped, phrase); err == nil {
+			if known, err := approvalKey(dir); err != nil || known != nil && !known.Equal(a.public()) {
+				h.say("%s did not hold your key; it does again. Whoever changed it could approve commands in your place: agentbridge audit show tells what ran.", approvalPubFile)
+			}
 			return a, writeApprovalPub(dir, a)
 		}
 		if !errors.Is(err, errPassphrase) {
