@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -31,13 +32,18 @@ func (w *town) enableCommands() {
 	}
 }
 
-// askedOnce reports whether the command before the nth was asked for once, as long as it waits.
+// askedOnce reports whether the command before the nth was asked for once, as long as it waits. Those before it are denied, because only a few
+// of one seat may wait.
 func (w *town) askedOnce(n int) error {
 	asked, err := w.svc.Asked(w.ctx)
 	count := 0
 	for _, c := range asked {
-		if c.Text == fmt.Sprintf("cat %d", n-1) {
+		switch c.Text {
+		case fmt.Sprintf("cat %d", n-1):
 			count++
+		case fmt.Sprintf("cat %d", n):
+		default:
+			err = errors.Join(err, w.svc.DenyCommand(w.ctx, c.Conversation, c.ID, ""))
 		}
 	}
 	if n > 0 && count != 1 {
