@@ -25,8 +25,8 @@ func (s *Store) Dump(ctx context.Context, table func(archive.Table) error, each 
 			values, failed := make([]any, len(at.Columns)), error(nil)
 			err := t.query("read "+at.Name, func(r *row) {
 				if failed == nil && ctx.Err() == nil {
-					for i, v := range r.values {
-						values[i] = v
+					for i := range values {
+						values[i] = r.value()
 					}
 					failed = each(values)
 				}

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ const childDuty = "AGENTBRIDGE_SQLITE_CHILD"
 var duties = map[string]func(path string, in *bufio.Reader, out io.Writer) error{
 	// open opens the store and closes it.
 	"open": func(path string, in *bufio.Reader, out io.Writer) error {
-		s, err := Open(background, path, Options{})
+		s, err := Open(context.Background(), path, Options{})
 		if err != nil {
 			return err
 		}
@@ -32,33 +33,33 @@ var duties = map[string]func(path string, in *bufio.Reader, out io.Writer) error
 	// umask opens a new store where the umask forbids nothing, and touches everything that makes files.
 	"umask": func(path string, in *bufio.Reader, out io.Writer) error {
 		syscall.Umask(0)
-		s, err := Open(background, path, Options{})
+		s, err := Open(context.Background(), path, Options{})
 		if err != nil {
 			return err
 		}
-		s.Watch(background, bridge.Everything)
+		s.Watch(context.Background(), bridge.Everything)
 		fmt.Fprintln(out, s.Instance())
 		_, _ = in.ReadString('\n')
 		return s.Close()
 	},
 	// live shows a lock until it is told to end.
 	"live": func(path string, in *bufio.Reader, out io.Writer) error {
-		s, err := Open(background, path, Options{})
+		s, err := Open(context.Background(), path, Options{})
 		if err != nil {
 			return err
 		}
-		s.Watch(background, bridge.Everything)
+		s.Watch(context.Background(), bridge.Everything)
 		fmt.Fprintln(out, s.Instance())
 		_, _ = in.ReadString('\n')
 		return s.Close()
 	},
 	// hold stays in the middle of an update.
 	"hold": func(path string, in *bufio.Reader, out io.Writer) error {
-		s, err := Open(background, path, Options{})
+		s, err := Open(context.Background(), path, Options{})
 		if err != nil {
 			return err
 		}
-		return s.Update(background, bridge.Deployment, func(tx bridge.Tx) error {
+		return s.Update(context.Background(), bridge.Deployment, func(tx bridge.Tx) error {
 			if err := tx.PutMeta("held", nil); err != nil {
 				return err
 			}
@@ -69,7 +70,7 @@ var duties = map[string]func(path string, in *bufio.Reader, out io.Writer) error
 	},
 	// hammer updates as fast as it can from a line of input to the next, and says how often and what the longest wait was.
 	"hammer": func(path string, in *bufio.Reader, out io.Writer) error {
-		s, err := Open(background, path, Options{})
+		s, err := Open(context.Background(), path, Options{})
 		if err != nil {
 			return err
 		}
@@ -84,7 +85,7 @@ var duties = map[string]func(path string, in *bufio.Reader, out io.Writer) error
 				n, longest := int64(0), int64(0)
 				for time.Now().Before(end) {
 					start := time.Now()
-					if err := s.Update(background, bridge.Deployment, bump(strconv.Itoa(os.Getpid())+"."+strconv.Itoa(c))); err != nil {
+					if err := s.Update(context.Background(), bridge.Deployment, bump(strconv.Itoa(os.Getpid())+"."+strconv.Itoa(c))); err != nil {
 						fmt.Fprintln(os.Stderr, err)
 						os.Exit(1)
 					}
@@ -103,11 +104,11 @@ var duties = map[string]func(path string, in *bufio.Reader, out io.Writer) error
 	},
 	// echo answers every hint about one topic with one about another.
 	"echo": func(path string, in *bufio.Reader, out io.Writer) error {
-		s, err := Open(background, path, Options{})
+		s, err := Open(context.Background(), path, Options{})
 		if err != nil {
 			return err
 		}
-		hints := s.Watch(background, "ping")
+		hints := s.Watch(context.Background(), "ping")
 		fmt.Fprintln(out, s.Instance())
 		go func() {
 			for range hints {

@@ -1,33 +1,31 @@
 package sqlite
 
 import (
-	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 
-	engine "modernc.org/sqlite"
+	"modernc.org/libc"
+	sqlite3 "modernc.org/sqlite/lib"
 )
-
-// background is what every statement runs on: a caller's context would interrupt the whole group, not its own part.
-var background = context.Background()
 
 // conn is one connection with its statements, each prepared once. One goroutine uses it at a time.
 //
-// It speaks to the driver itself: a transaction here is owned by a group of callers, which database/sql has no word for.
+// It speaks to the engine itself, and not through database/sql: a transaction here is owned by a group of callers, which that has no word
+// for, and the driver spends as much on a short statement as the engine does. doc/decisions/0037-the-engine-without-its-driver.md.
 type conn struct {
-	raw   driver.Conn
+	tls   *libc.TLS
+	db    uintptr
 	stmts map[string]stmt // by their text
-	args  []driver.NamedValue
-	lax   bool // commits do not wait for the disk
+	lent  lent            // for what goes to the engine and comes back
+	lax   bool            // commits do not wait for the disk
 }
 
-type stmt interface {
-	driver.StmtExecContext
-	driver.StmtQueryContext
-	Close() error
+// stmt is a prepared statement.
+type stmt struct {
+	handle uintptr
+	params int
 }
 
 // connect opens a connection and sets what holds for all of them.
@@ -40,18 +38,17 @@ func connect(path string, pragmas ...string) (*conn, error) {
 		"busy_timeout = 10000",
 		"journal_mode = WAL",
 		"synchronous = FULL",
-		"wal_autocheckpoint = 1000",
+		"wal_autocheckpoint = 4000",
 		"trusted_schema = OFF",
 		"temp_store = MEMORY",
 	}, pragmas...))
 }
 
 func dial(name string, pragmas []string) (*conn, error) {
-	raw, err := (&engine.Driver{}).Open(name)
+	c, err := openEngine(name)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{raw: raw, stmts: map[string]stmt{}}
 	for _, p := range pragmas {
 		if err := c.script("PRAGMA " + p); err != nil {
 			return nil, errors.Join(fmt.Errorf("set %s: %w", p, err), c.close())
@@ -62,17 +59,15 @@ func dial(name string, pragmas []string) (*conn, error) {
 
 // script runs statements that are not worth keeping prepared.
 func (c *conn) script(sql string) error {
-	_, err := c.raw.(driver.ExecerContext).ExecContext(background, sql, nil)
-	return err
+	if err := c.lent.fit(len(sql) + 1); err != nil {
+		return err
+	}
+	return c.failure(sqlite3.Xsqlite3_exec(c.tls, c.db, lend(&c.lent, sql+"\x00"), 0, 0, 0))
 }
 
 // end runs a kept statement that has neither arguments nor an answer: what begins or ends a transaction or a part of one.
 func (c *conn) end(sql string) error {
-	s, err := c.prepare(sql)
-	if err != nil {
-		return err
-	}
-	_, err = s.ExecContext(background, nil)
+	_, err := c.exec(sql)
 	return err
 }
 
@@ -95,37 +90,30 @@ func (c *conn) sync(wait bool) error {
 
 // exec runs a kept statement and tells how many rows it changed.
 func (c *conn) exec(sql string, args ...driver.Value) (int64, error) {
-	s, err := c.prepare(sql)
-	if err != nil {
-		return 0, err
-	}
-	done, err := s.ExecContext(background, c.bind(args))
-	if err != nil {
-		return 0, err
-	}
-	return done.RowsAffected()
+	err := c.query(func(*row) {}, sql, args...)
+	return int64(sqlite3.Xsqlite3_changes(c.tls, c.db)), err
 }
 
 // query runs a kept statement and calls each for every row. each must not use the connection.
 func (c *conn) query(each func(*row), sql string, args ...driver.Value) error {
 	s, err := c.prepare(sql)
+	if err == nil {
+		err = c.bind(s, args)
+	}
 	if err != nil {
 		return err
 	}
-	rows, err := s.QueryContext(background, c.bind(args))
-	if err != nil {
-		return err
-	}
-	r := row{values: make([]driver.Value, len(rows.Columns()))}
-	for {
-		if err := rows.Next(r.values); err == io.EOF {
-			return rows.Close()
-		} else if err != nil {
-			return errors.Join(err, rows.Close())
-		}
+	r := row{tls: c.tls, stmt: s.handle}
+	rc := sqlite3.Xsqlite3_step(c.tls, s.handle)
+	for ; rc == sqlite3.SQLITE_ROW; rc = sqlite3.Xsqlite3_step(c.tls, s.handle) {
 		r.next = 0
 		each(&r)
 	}
+	if rc != sqlite3.SQLITE_DONE {
+		err = c.failure(rc)
+	}
+	sqlite3.Xsqlite3_reset(c.tls, s.handle) // says again what the last step said
+	return err
 }
 
 // number runs a kept statement that answers with one integer.
@@ -134,30 +122,12 @@ func (c *conn) number(sql string) (n int64, err error) {
 	return n, err
 }
 
-func (c *conn) prepare(sql string) (stmt, error) {
-	if s, ok := c.stmts[sql]; ok {
-		return s, nil
-	}
-	s, err := c.raw.Prepare(sql)
-	if err != nil {
-		return nil, err
-	}
-	c.stmts[sql] = s.(stmt)
-	return s.(stmt), nil
-}
-
-func (c *conn) bind(args []driver.Value) []driver.NamedValue {
-	c.args = c.args[:0]
-	for i, v := range args {
-		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: v})
-	}
-	return c.args
-}
-
 func (c *conn) close() error {
-	var errs []error
 	for _, s := range c.stmts {
-		errs = append(errs, s.Close())
+		sqlite3.Xsqlite3_finalize(c.tls, s.handle) // says again what the last step said
 	}
-	return errors.Join(append(errs, c.raw.Close())...)
+	err := c.failure(sqlite3.Xsqlite3_close(c.tls, c.db))
+	c.lent.free()
+	c.tls.Close()
+	return err
 }

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"errors"
 
-	engine "modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"agentbridge/internal/bridge"
@@ -42,8 +41,8 @@ func failure(op string, err error) error {
 
 // code is the primary result code of an engine's error, 0 where it is none.
 func code(err error) int {
-	if e, ok := errors.AsType[*engine.Error](err); ok {
-		return e.Code() & 0xff
+	if e, ok := errors.AsType[*engineError](err); ok {
+		return int(e.code & 0xff)
 	}
 	return 0
 }

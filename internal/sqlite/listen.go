@@ -12,7 +12,7 @@ func (s *Store) start() {
 	if w.stop != nil {
 		return
 	}
-	ctx, stop := context.WithCancel(background)
+	ctx, stop := context.WithCancel(context.Background())
 	w.stop = stop
 	in, err := openInbox(w.run, box(s.Instance()))
 	if err != nil {

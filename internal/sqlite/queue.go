@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -13,11 +14,34 @@ import (
 const groupSize = 64
 
 // queue holds the updates of this process in the order they came. The first waiter leads: it takes the turn, runs everybody's
-// function each in a savepoint, commits once for all, and hands the lead to the next. Nobody else touches the writer.
+// function, commits once for all, and hands the lead to the next. Nobody else touches the writer.
 type queue struct {
 	mu      sync.Mutex // guards all below, and the state and wake of every request
 	waiting []*request
 	led     bool
+
+	answered time.Time // when the last group was
+	due      int       // how many of it did not come back yet; 0 where it was one alone
+}
+
+// comeBack is how long a leader waits for those who were answered together: they often come back together. It looks so many times at most,
+// which is about as long.
+const (
+	comeBack      = 60 * time.Microsecond
+	comeBackLooks = 400
+)
+
+// gather waits for them. It gives the processor to whoever has use for it, and does not sleep, because that would last longer.
+func (q *queue) gather() {
+	for look := 0; look < comeBackLooks && q.expects(); look++ {
+		runtime.Gosched()
+	}
+}
+
+func (q *queue) expects() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.due > 0 && time.Since(q.answered) < comeBack
 }
 
 // request is one caller's update.
@@ -49,6 +73,7 @@ func (q *queue) join(r *request) (leads bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = append(q.waiting, r)
+	q.due = max(0, q.due-1)
 	if !q.led {
 		q.led, r.state = true, leading
 	}
@@ -141,9 +166,24 @@ func (q *queue) undo(g []*request) {
 
 // finish ends a group: the lead goes on first, so that the next commit starts while these answers travel.
 func (q *queue) finish(g []*request) {
+	q.handOn()
+	q.answer(g)
+}
+
+// handOn gives the lead to the next.
+func (q *queue) handOn() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.next(nil)
+}
+
+// answer wakes a group with its answers.
+func (q *queue) answer(g []*request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.due = 0; len(g) > 1 {
+		q.answered, q.due = time.Now(), len(g)
+	}
 	for i, r := range g {
 		if r.state != left {
 			r.state = done

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	_ "modernc.org/sqlite" // another program's way to a database
+
 	"agentbridge/internal/bridge"
 )
 

@@ -3,43 +3,64 @@ package sqlite
 import (
 	"database/sql/driver"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
+
+	"modernc.org/libc"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // row reads the columns of a result from left to right.
 type row struct {
-	values []driver.Value
-	next   int
+	tls  *libc.TLS
+	stmt uintptr
+	next int32
 }
 
-func (r *row) value() driver.Value {
+// column gives the number of the next one.
+func (r *row) column() int32 {
 	r.next++
-	return r.values[r.next-1]
+	return r.next - 1
 }
 
-func (r *row) text() string {
-	s, _ := r.value().(string)
-	return s
-}
+func (r *row) text() string { return string(r.bytes()) }
 
-func (r *row) int() int64 {
-	n, _ := r.value().(int64)
-	return n
-}
+func (r *row) int() int64 { return sqlite3.Xsqlite3_column_int64(r.tls, r.stmt, r.column()) }
 
 func (r *row) bool() bool { return r.int() != 0 }
 
-func (r *row) blob() []byte {
-	b, _ := r.value().([]byte)
-	return b
+func (r *row) blob() []byte { return slices.Clone(r.bytes()) }
+
+// bytes gives the engine's memory of a text or a blob, which is good until the next step.
+func (r *row) bytes() []byte {
+	n := r.column()
+	at := sqlite3.Xsqlite3_column_blob(r.tls, r.stmt, n) // of a text its UTF-8
+	return libc.GoBytes(at, int(sqlite3.Xsqlite3_column_bytes(r.tls, r.stmt, n)))
 }
 
 func (r *row) time() time.Time {
-	if n, ok := r.value().(int64); ok {
-		return time.UnixMicro(n).UTC()
+	n := r.column()
+	if sqlite3.Xsqlite3_column_type(r.tls, r.stmt, n) == sqlite3.SQLITE_NULL {
+		return time.Time{}
 	}
-	return time.Time{}
+	return time.UnixMicro(sqlite3.Xsqlite3_column_int64(r.tls, r.stmt, n)).UTC()
+}
+
+// value gives what is kept in a column, whatever it is.
+func (r *row) value() driver.Value {
+	switch sqlite3.Xsqlite3_column_type(r.tls, r.stmt, r.next) {
+	case sqlite3.SQLITE_INTEGER:
+		return r.int()
+	case sqlite3.SQLITE_FLOAT:
+		return sqlite3.Xsqlite3_column_double(r.tls, r.stmt, r.column())
+	case sqlite3.SQLITE_TEXT:
+		return r.text()
+	case sqlite3.SQLITE_BLOB:
+		return r.blob()
+	}
+	r.next++
+	return nil
 }
 
 // micros is how a time is kept: NULL is the zero time.

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 )
 
 func open(address string) (bridge.Store, error) {
-	return Open(background, address, Options{})
+	return Open(context.Background(), address, Options{})
 }
 
 func TestMain(m *testing.M) {

@@ -37,12 +37,13 @@ type Store struct {
 	file fs.FileInfo // what was opened; nil in memory
 	told atomic.Bool // the log knows that it is not at path any more
 
-	clock bridge.Clock
-	turn  *turn
-	queue queue
-	pool  *pool
-	watch watch
-	self  process
+	clock   bridge.Clock
+	turn    *turn
+	queue   queue
+	pool    *pool
+	commits atomic.Int64
+	watch   watch
+	self    process
 
 	writing sync.Mutex // guards writer, which changes rows only for who has the turn, too
 	writer  *conn

@@ -13,6 +13,7 @@ type tx struct {
 	now    time.Time
 	epoch  time.Time
 	writes bool
+	wrote  bool  // something may have to be undone
 	lost   error // the engine's first error: nothing more is asked of it, and nothing of this tx may be committed
 	topics []bridge.Topic
 }
@@ -37,6 +38,7 @@ func (t *tx) change(op, sql string, args ...driver.Value) (int64, error) {
 	if t.lost != nil {
 		return 0, t.lost
 	}
+	t.wrote = true
 	n, err := t.c.exec(sql, args...)
 	if err != nil {
 		t.lost = failure(op, err)
